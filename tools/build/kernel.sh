@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# kernel.sh prod|debug: builds build/linux as build/linux/out-prod or out-debug.
+#
+# The object directory lies inside the tree: then the compiler sees relative
+# paths only, and the compiler cache serves every clone.
+
+. "$(dirname "$0")/common.sh"
+
+kind=${1:?usage: kernel.sh prod|debug}
+tree=$build/linux
+out=$tree/out-$kind
+log=$logs/kernel-$kind.log
+jobs=${JOBS:-$(nproc)}
+
+fragments=("$root/tools/vm/configs/prod.config")
+case $kind in
+prod)	label="production kernel" ;;
+debug)	label="debug kernel"
+	fragments+=("$root/tools/vm/configs/debug.config") ;;
+*)	die "usage: kernel.sh prod|debug" ;;
+esac
+
+up_to_date()
+{
+	local made=$out/.made source
+	[ -e "$made" ] || return 1
+	for source in "$build/linux.made-of" "${fragments[@]}"; do
+		[ "$made" -nt "$source" ] || return 1
+	done
+}
+
+up_to_date && exit 0
+
+need_space "$build" 3 "building the $label"
+mkdir -p "$out" "$logs"
+export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$cache/ccache
+make=(make -C "$tree" "O=$out" "-j$jobs")
+
+configure()
+{
+	"${make[@]}" tinyconfig
+	cat "${fragments[@]}" >> "$out/.config"
+	"${make[@]}" olddefconfig
+}
+
+# Every option asked for must have come about: a missing dependency drops one silently.
+check_config()
+{
+	local line option lost=()
+	while IFS= read -r line; do
+		option=${line%%=*}
+		case $line in
+		*=n) ! grep -q "^$option=" "$out/.config" || lost+=("$line") ;;
+		*) grep -qxF "$line" "$out/.config" || lost+=("$line") ;;
+		esac
+	done < <(cat "${fragments[@]}" | grep '^CONFIG_')
+	[ ${#lost[@]} = 0 ] || die "the $label cannot be configured with ${lost[*]} (log: $log)"
+}
+
+asked=$(cat "${fragments[@]}" "$tree/mm/Kconfig.iolite" | sha256sum)
+if [ "$asked" != "$(cat "$out/.asked" 2> /dev/null)" ]; then
+	configure > "$log" 2>&1 || die "configuring the $label failed (log: $log)"
+	check_config
+	echo "$asked" > "$out/.asked"
+fi
+
+say "building the $label (log: $log)"
+touch "$out/.making"
+"$root/tools/build/progress.py" "$label" "$log" "$cache/objects-$kind" \
+	"${make[@]}" bzImage headers
+mv "$out/.making" "$out/.made"

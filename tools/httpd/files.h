@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files, kept for the next request together with what a response says of
+ * them; the hottest small ones together with an aggregate of their contents.
+ * Each worker has its own, so nothing here is locked.
+ */
+#ifndef HTTPD_FILES_H
+#define HTTPD_FILES_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "date.h"
+#include "etag.h"
+#include "stats.h"
+
+#define FILES_MAX	1024		/* open files that nobody is being sent */
+#define FILES_BUCKETS	2048
+#define KEPT_MAX	512		/* slots for aggregates of files */
+#define KEPT_FILE_BYTES	(256 * 1024)	/* larger files are read for each response */
+#define KEPT_BYTES	(32 * 1024 * 1024)
+
+enum kept {
+	KEPT_NO,
+	KEPT_READING,	/* a READ into the slot is in flight */
+	KEPT_YES,
+};
+
+struct file {
+	LIST_ENTRY(file)	bucket;
+	TAILQ_ENTRY(file)	age;		/* least recently used first */
+	bool			cached;		/* can be found, and is on both lists */
+	unsigned int		refs;		/* the cache's and one a user */
+	int			fd;
+	struct stat		st;
+	time_t			checked;	/* when the path still led here */
+	unsigned int		hits;
+	enum kept		kept;
+	unsigned int		slot;		/* unless KEPT_NO */
+	const char		*type;
+	char			etag[ETAG_SIZE];
+	char			modified[DATE_SIZE];
+	char			path[];
+};
+
+struct files {
+	int			root;
+	struct io_uring		*ring;
+	struct stats		*stats;
+	LIST_HEAD(, file)	buckets[FILES_BUCKETS];
+	TAILQ_HEAD(files_age, file) age;
+	unsigned int		nr;
+	size_t			kept_bytes;
+	unsigned int		nr_free_slots;
+	unsigned int		free_slots[KEPT_MAX];
+};
+
+/* Opens beneath root, and only there. Returns a descriptor or a negative errno. */
+int files_open(int root, const char *path, int flags);
+
+/* The aggregates of files take the ring's slots from first_slot on. */
+void files_init(struct files *fs, int root, struct io_uring *ring, unsigned int first_slot,
+		struct stats *stats);
+
+/*
+ * Finds or opens a regular file.  Returns 0 and a reference, or a negative
+ * errno: -EISDIR for a directory, -EACCES also for whatever else is no file.
+ */
+int files_get(struct files *fs, const char *path, time_t now, struct file **filep);
+void files_put(struct files *fs, struct file *file);
+
+/* Starts to read the file's aggregate if it has become hot. */
+void files_keep(struct files *fs, struct file *file, time_t now);
+/* The READ of files_keep() has ended. */
+void files_keep_done(struct files *fs, struct file *file, int res);
+/* Gives back all aggregates: memory is short. */
+void files_shed(struct files *fs);
+/* Closes everything that nobody uses. */
+void files_empty(struct files *fs);
+
+#endif
