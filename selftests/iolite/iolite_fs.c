@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "iolite_fs.h"
+
+#define TOP	"/tmp"
+
+struct fs_state {
+	const char	*name;
+	const char	*mkfs;		/* NULL: needs no device */
+	const char	*image_size;	/* the least that mkfs accepts */
+	const char	*dir;
+	char		missing[128];
+};
+
+static struct fs_state fs_states[FS_NR] = {
+	[FS_TMPFS] = { "tmpfs", NULL, NULL, TOP },
+	[FS_EXT4]  = { "ext4", "mkfs.ext4 -q -F -E lazy_itable_init=1", "64M", TOP "/ext4" },
+	[FS_XFS]   = { "xfs", "mkfs.xfs -q -f", "300M", TOP "/xfs" },
+};
+
+static bool shell(const char *command)
+{
+	return system(command) == 0;
+}
+
+static bool mount_image(const struct fs_state *f)
+{
+	char command[256];
+
+	if (mkdir(f->dir, 0755))
+		return false;
+	snprintf(command, sizeof(command),
+		 "PATH=$PATH:/usr/sbin:/sbin; truncate -s %s %s.img && %s %s.img >/dev/null 2>&1 && "
+		 "mount -t %s -o loop %s.img %s 2>/dev/null",
+		 f->image_size, f->dir, f->mkfs, f->dir, f->name, f->dir, f->dir);
+	return shell(command);
+}
+
+/* Loop devices are let go by the kernel when the namespace goes with its last process */
+static bool private_tmpfs(void)
+{
+	return !unshare(CLONE_NEWNS) &&
+	       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("iolite", TOP, "tmpfs", 0, "size=90%");
+}
+
+void fs_mount_all(void)
+{
+	bool own = geteuid() == 0 && private_tmpfs();
+	struct statfs st;
+	int i;
+
+	if (!own && (statfs("/dev/shm", &st) || access("/dev/shm", W_OK)))
+		snprintf(fs_states[FS_TMPFS].missing, sizeof(fs_states[0].missing),
+			 "no tmpfs: /dev/shm is not writable");
+	if (!own)
+		fs_states[FS_TMPFS].dir = "/dev/shm";
+
+	for (i = FS_TMPFS + 1; i < FS_NR; i++) {
+		struct fs_state *f = &fs_states[i];
+
+		if (!own)
+			snprintf(f->missing, sizeof(f->missing), "%s: mounting needs root", f->name);
+		else if (!mount_image(f))
+			snprintf(f->missing, sizeof(f->missing),
+				 "%s: no mkfs.%s, no loop device or not in the kernel", f->name, f->name);
+	}
+}
+
+const char *fs_missing(enum fs fs)
+{
+	return fs_states[fs].missing[0] ? fs_states[fs].missing : NULL;
+}
+
+int fs_file(enum fs fs, int flags, char *path)
+{
+	char name[PATH_MAX];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/iolite-XXXXXX", fs_states[fs].dir);
+	fd = mkostemp(name, flags);
+	if (fd < 0)
+		return -errno;
+	if (path)
+		strcpy(path, name);
+	else
+		unlink(name);
+	return fd;
+}
+
+int fs_drop_caches(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	sync();
+	if (write(fd, "3", 1) != 1)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+void fs_sync(enum fs fs)
+{
+	int fd = open(fs_states[fs].dir, O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0)
+		return;
+	syncfs(fd);
+	close(fd);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A directory on each file system that the tests run on.  As root they are
+ * mounted in a mount namespace of the test program's own: tmpfs, and the others
+ * on loop devices in files of that tmpfs.
+ */
+#ifndef IOLITE_FS_H
+#define IOLITE_FS_H
+
+enum fs {
+	FS_TMPFS,
+	FS_EXT4,
+	FS_XFS,
+	FS_NR,
+};
+
+/* Before test_harness_run(): one mount serves all tests of a program */
+void fs_mount_all(void);
+
+/* Why a file system is not there, or NULL */
+const char *fs_missing(enum fs fs);
+
+/* Opens a file that has no other user; @path has room for PATH_MAX, or is NULL */
+int fs_file(enum fs fs, int flags, char *path);
+
+int fs_drop_caches(void);
+void fs_sync(enum fs fs);
+
+#define FS_VARIANTS(fixture)						\
+	FIXTURE_VARIANT(fixture) { enum fs fs; };			\
+	FIXTURE_VARIANT_ADD(fixture, tmpfs) { .fs = FS_TMPFS };		\
+	FIXTURE_VARIANT_ADD(fixture, ext4) { .fs = FS_EXT4 };		\
+	FIXTURE_VARIANT_ADD(fixture, xfs) { .fs = FS_XFS }
+
+#define NEED_FS(fs) do {						\
+	if (fs_missing(fs))						\
+		SKIP(return, "%s", fs_missing(fs));			\
+} while (0)
+
+#define FS_HARNESS_MAIN							\
+	int main(int argc, char **argv)					\
+	{								\
+		fs_mount_all();						\
+		return test_harness_run(argc, argv);			\
+	}
+
+#endif /* IOLITE_FS_H */

@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0
+/* READ: the same bytes, positions and errors as read(2) (I9), by reference (I2) */
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "iolite_util.h"
+#include "iolite_fs.h"
+
+#define PAGE		4096
+#define FILE_SIZE	(73 * PAGE + 123)	/* ends within a page */
+
+FIXTURE(file) {
+	struct ring r;
+	int fd;
+	char path[4096];
+	char *data;		/* what the file holds */
+	char *seen;
+};
+
+FS_VARIANTS(file);
+
+FIXTURE_SETUP(file)
+{
+	OPEN_RING(&self->r, 8);
+	NEED_FS(variant->fs);
+	ASSERT_EQ(0, ring_join(&self->r));
+	self->data = xmalloc(FILE_SIZE);
+	self->seen = xmalloc(FILE_SIZE + PAGE);
+	fill_pattern(self->data, FILE_SIZE, variant->fs);
+	self->fd = fs_file(variant->fs, 0, self->path);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(FILE_SIZE, write_full(self->fd, self->data, FILE_SIZE));
+	/* dirty folios may be copied */
+	ASSERT_EQ(0, fsync(self->fd));
+}
+
+FIXTURE_TEARDOWN(file)
+{
+	unlink(self->path);
+	close(self->fd);
+	ring_close(&self->r);
+	free(self->data);
+	free(self->seen);
+}
+
+static const unsigned int offsets[] = {
+	0, 1, 511, PAGE - 1, PAGE, PAGE + 1, 16 * PAGE, 16 * PAGE - 7, 70 * PAGE + 5,
+	FILE_SIZE - 1, FILE_SIZE, FILE_SIZE + 1, FILE_SIZE + 10 * PAGE,
+};
+
+static const unsigned int sizes[] = {
+	0, 1, 2, 100, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE, 33 * PAGE + 17, FILE_SIZE,
+	FILE_SIZE + PAGE,
+};
+
+/* A READ and a pread(2) of the same range agree in result and bytes */
+static void check_read(struct __test_metadata *_metadata, struct ring *r, int fd,
+		       char *seen, unsigned int off, unsigned int size)
+{
+	char *expected = xmalloc(size);
+	int res = pread_full(fd, expected, size, off);
+
+	ASSERT_EQ(res, op_read(r, 0, fd, off, size))
+		TH_LOG("%u bytes at %u", size, off);
+	EXPECT_EQ(res, op_length(r, 0));
+	ASSERT_EQ(res, agg_bytes(r, 0, seen, res));
+	EXPECT_SAME(expected, seen, res)
+		TH_LOG("%u bytes at %u, by a socket", size, off);
+	memset(seen, 0, res);
+	ASSERT_EQ(res, agg_bytes_mapped(r, 0, seen, res));
+	EXPECT_SAME(expected, seen, res)
+		TH_LOG("%u bytes at %u, by the window", size, off);
+	free(expected);
+}
+
+TEST_F_TIMEOUT(file, bytes_are_those_of_pread, 60)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_LEN(offsets); i++)
+		for (k = 0; k < ARRAY_LEN(sizes); k++)
+			check_read(_metadata, &self->r, self->fd, self->seen, offsets[i],
+				   sizes[k]);
+}
+
+TEST_F(file, bytes_are_right_with_a_cold_cache)
+{
+	unsigned int i;
+
+	if (geteuid())
+		SKIP(return, "dropping caches needs root");
+	for (i = 0; i < ARRAY_LEN(offsets); i++) {
+		ASSERT_EQ(0, fs_drop_caches());
+		ASSERT_LE(0, op_read(&self->r, 0, self->fd, offsets[i], 20 * PAGE));
+		check_read(_metadata, &self->r, self->fd, self->seen, offsets[i], 20 * PAGE);
+	}
+	ASSERT_EQ(0, fs_drop_caches());
+	ASSERT_EQ(FILE_SIZE, op_read(&self->r, 0, self->fd, 0, FILE_SIZE));
+	ASSERT_EQ(FILE_SIZE, agg_bytes(&self->r, 0, self->seen, FILE_SIZE));
+	EXPECT_SAME(self->data, self->seen, FILE_SIZE);
+}
+
+/* I2, the proof by counters */
+TEST_F(file, cached_file_is_read_without_a_copy)
+{
+	long copied, shared;
+
+	ASSERT_EQ(FILE_SIZE, pread_full(self->fd, self->seen, FILE_SIZE, 0));
+	copied = stat_copied();
+	shared = stat_get("shared_bytes");
+	ASSERT_EQ(FILE_SIZE, op_read(&self->r, 0, self->fd, 0, FILE_SIZE));
+	EXPECT_EQ(copied, stat_copied());
+	EXPECT_EQ(shared + FILE_SIZE, stat_get("shared_bytes"));
+	ASSERT_EQ(FILE_SIZE - 5000, op_read(&self->r, 0, self->fd, 5000, FILE_SIZE));
+	EXPECT_EQ(copied, stat_copied());
+	EXPECT_EQ(shared + 2 * FILE_SIZE - 5000, stat_get("shared_bytes"));
+}
+
+TEST_F(file, cold_file_is_read_without_a_copy)
+{
+	long copied, shared;
+
+	if (geteuid())
+		SKIP(return, "dropping caches needs root");
+	ASSERT_EQ(0, fs_drop_caches());
+	copied = stat_copied();
+	shared = stat_get("shared_bytes");
+	ASSERT_EQ(FILE_SIZE, op_read(&self->r, 0, self->fd, 0, FILE_SIZE));
+	EXPECT_EQ(copied, stat_copied());
+	EXPECT_EQ(shared + FILE_SIZE, stat_get("shared_bytes"));
+}
+
+/* Page frame number behind an address of this process, or 0 */
+static __u64 pfn_of(int pagemap, const void *at)
+{
+	__u64 entry;
+
+	if (pread(pagemap, &entry, 8, (uintptr_t)at / PAGE * 8) != 8 || !(entry >> 63))
+		return 0;
+	return entry & ((1ULL << 55) - 1);
+}
+
+/* I2, the proof by physical address */
+TEST_F(file, page_behind_a_mapped_slice_is_the_page_of_the_cache)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	unsigned int at = 0, i, same = 0;
+	struct iolite_extent ext[128];
+	char *map;
+	int nr;
+
+	if (geteuid() || pagemap < 0)
+		SKIP(return, "page frame numbers need root and CONFIG_PROC_PAGE_MONITOR");
+	ASSERT_EQ(FILE_SIZE, op_read(&self->r, 0, self->fd, 0, FILE_SIZE));
+	nr = op_map(&self->r, 0, ext, ARRAY_LEN(ext), 0);
+	ASSERT_LT(0, nr);
+	map = mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+
+	for (i = 0; i < (unsigned int)nr; i++) {
+		char *slice = (char *)(uintptr_t)ext[i].addr;
+		unsigned int k;
+
+		/* the last page holds bytes beyond the file's end and may be a copy (I3) */
+		for (k = 0; k + PAGE <= ext[i].len; k += PAGE) {
+			EXPECT_EQ(*(volatile char *)(slice + k), *(volatile char *)(map + at + k));
+			ASSERT_NE(0, pfn_of(pagemap, map + at + k));
+			EXPECT_EQ(pfn_of(pagemap, map + at + k), pfn_of(pagemap, slice + k))
+				TH_LOG("at offset %u of the file", at + k);
+			same++;
+		}
+		at += ext[i].len;
+	}
+	EXPECT_EQ(FILE_SIZE, at);
+	EXPECT_EQ(FILE_SIZE / PAGE, same);
+	munmap(map, FILE_SIZE);
+	close(pagemap);
+}
+
+TEST_F(file, position_is_used_and_moved_by_minus_one)
+{
+	ASSERT_EQ(100, lseek(self->fd, 100, SEEK_SET));
+	ASSERT_EQ(5000, op_read(&self->r, 0, self->fd, -1, 5000));
+	EXPECT_EQ(5100, lseek(self->fd, 0, SEEK_CUR));
+	ASSERT_EQ(5000, agg_bytes(&self->r, 0, self->seen, 5000));
+	EXPECT_SAME(self->data + 100, self->seen, 5000);
+	ASSERT_EQ(FILE_SIZE - 5100, op_read(&self->r, 0, self->fd, -1, FILE_SIZE));
+	EXPECT_EQ(FILE_SIZE, lseek(self->fd, 0, SEEK_CUR));
+	EXPECT_EQ(0, op_read(&self->r, 0, self->fd, -1, FILE_SIZE));
+	EXPECT_EQ(FILE_SIZE, lseek(self->fd, 0, SEEK_CUR));
+}
+
+TEST_F(file, explicit_offset_leaves_the_position)
+{
+	ASSERT_EQ(77, lseek(self->fd, 77, SEEK_SET));
+	ASSERT_EQ(1000, op_read(&self->r, 0, self->fd, 5, 1000));
+	EXPECT_EQ(77, lseek(self->fd, 0, SEEK_CUR));
+}
+
+TEST_F(file, end_of_file_is_an_empty_aggregate)
+{
+	ASSERT_EQ(0, op_read(&self->r, 3, self->fd, FILE_SIZE, 1));
+	EXPECT_EQ(0, op_length(&self->r, 3));
+	ASSERT_EQ(0, op_read(&self->r, IOLITE_SLOT_ALLOC, self->fd, FILE_SIZE + PAGE, 1));
+	EXPECT_EQ(0, op_length(&self->r, cqe_slot(self->r.cqe_flags)));
+}
+
+TEST_F(file, negative_offset_is_invalid_as_for_pread)
+{
+	EXPECT_EQ(-EINVAL, op_read(&self->r, 0, self->fd, -2, 1));
+	EXPECT_EQ(-EINVAL, op_read(&self->r, 0, self->fd, 1ULL << 63, 1));
+	EXPECT_EQ(-ENOENT, op_length(&self->r, 0));
+}
+
+TEST_F(file, longest_request_reads_the_whole_file)
+{
+	ASSERT_EQ(FILE_SIZE, op_read(&self->r, 0, self->fd, 0, ~0U));
+	ASSERT_EQ(FILE_SIZE, agg_bytes(&self->r, 0, self->seen, FILE_SIZE));
+	EXPECT_SAME(self->data, self->seen, FILE_SIZE);
+}
+
+TEST_F(file, append_adds_to_the_aggregate)
+{
+	struct io_uring_sqe sqe = sqe_read(&self->r, 0, self->fd, 10000, 200);
+
+	sqe.ioprio = IOLITE_READ_APPEND;
+	EXPECT_EQ(-ENOENT, ring_run(&self->r, &sqe));
+	ASSERT_EQ(300, op_read(&self->r, 0, self->fd, 0, 300));
+	EXPECT_EQ(200, ring_run(&self->r, &sqe));
+	EXPECT_EQ(500, op_length(&self->r, 0));
+	ASSERT_EQ(500, agg_bytes(&self->r, 0, self->seen, 500));
+	EXPECT_SAME(self->data, self->seen, 300);
+	EXPECT_SAME(self->data + 10000, self->seen + 300, 200);
+}
+
+TEST_F(file, append_that_fails_leaves_the_aggregate)
+{
+	int wo = open(self->path, O_WRONLY);
+	struct io_uring_sqe sqe = sqe_read(&self->r, 0, wo, 0, 200);
+
+	ASSERT_EQ(300, op_read(&self->r, 0, self->fd, 0, 300));
+	sqe.ioprio = IOLITE_READ_APPEND;
+	EXPECT_EQ(-EBADF, ring_run(&self->r, &sqe));
+	EXPECT_EQ(300, op_length(&self->r, 0));
+	close(wo);
+}
+
+TEST_F(file, write_only_fd_is_a_bad_fd)
+{
+	int fd = open(self->path, O_WRONLY);
+
+	EXPECT_EQ(-EBADF, op_read(&self->r, 0, fd, 0, 100));
+	EXPECT_EQ(-ENOENT, op_length(&self->r, 0));
+	close(fd);
+}
+
+TEST_F(file, directories_and_path_fds_cannot_be_read)
+{
+	int dir = open("/", O_RDONLY | O_DIRECTORY), path = open(self->path, O_PATH);
+	char c;
+
+	EXPECT_EQ(-1, read(dir, &c, 1));
+	EXPECT_EQ(-errno, op_read(&self->r, 0, dir, 0, 100));
+	EXPECT_EQ(-EBADF, op_read(&self->r, 0, path, 0, 100));
+	close(dir);
+	close(path);
+}
+
+TEST_F(file, nowait_reads_what_is_cached_and_nothing_else)
+{
+	struct io_uring_sqe sqe = sqe_read(&self->r, 0, self->fd, 0, 100);
+
+	sqe.rw_flags = RWF_NOWAIT;
+	ASSERT_EQ(FILE_SIZE, pread_full(self->fd, self->seen, FILE_SIZE, 0));
+	EXPECT_EQ(100, ring_run(&self->r, &sqe));
+	if (variant->fs == FS_TMPFS || geteuid())
+		return;
+	ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	ASSERT_EQ(0, fs_drop_caches());
+	EXPECT_EQ(-EAGAIN, ring_run(&self->r, &sqe));
+}
+
+/* The file system must not share what a concurrent O_DIRECT write bypasses */
+TEST_F(file, direct_reads_are_counted_copies_with_the_right_bytes)
+{
+	int fd = open(self->path, O_RDONLY | O_DIRECT);
+	long direct = stat_get("copied_direct"), shared = stat_get("shared_bytes");
+
+	if (fd < 0)
+		SKIP(return, "the file system has no O_DIRECT");
+	ASSERT_EQ(8 * PAGE, op_read(&self->r, 0, fd, 2 * PAGE, 8 * PAGE));
+	ASSERT_EQ(8 * PAGE, agg_bytes(&self->r, 0, self->seen, 8 * PAGE));
+	EXPECT_SAME(self->data + 2 * PAGE, self->seen, 8 * PAGE);
+	EXPECT_EQ(direct + 8 * PAGE, stat_get("copied_direct"));
+	EXPECT_EQ(shared, stat_get("shared_bytes"));
+
+	/* the tail of the file */
+	ASSERT_EQ(PAGE + 123, op_read(&self->r, 0, fd, 72 * PAGE, 4 * PAGE));
+	ASSERT_EQ(PAGE + 123, agg_bytes(&self->r, 0, self->seen, PAGE + 123));
+	EXPECT_SAME(self->data + 72 * PAGE, self->seen, PAGE + 123);
+	close(fd);
+}
+
+TEST_F(file, holes_read_as_zeroes)
+{
+	int fd = fs_file(variant->fs, 0, NULL);
+	unsigned int off;
+
+	ASSERT_EQ(0, ftruncate(fd, 60 * PAGE + 77));
+	ASSERT_EQ(1000, pwrite(fd, self->data, 1000, 20 * PAGE + 500));
+	ASSERT_EQ(PAGE, pwrite(fd, self->data, PAGE, 40 * PAGE));
+	ASSERT_EQ(0, fsync(fd));
+	for (off = 0; off < 60 * PAGE; off += 7 * PAGE + 13)
+		check_read(_metadata, &self->r, fd, self->seen, off, 30 * PAGE);
+	close(fd);
+}
+
+TEST_F(file, file_that_was_just_written_reads_right)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		char text[32];
+		int len = snprintf(text, sizeof(text), "version %u", i);
+
+		ASSERT_EQ(len, pwrite(self->fd, text, len, 3 * PAGE - 4));
+		ASSERT_EQ(len, op_read(&self->r, 0, self->fd, 3 * PAGE - 4, len));
+		ASSERT_EQ(len, agg_bytes(&self->r, 0, self->seen, len));
+		EXPECT_SAME(text, self->seen, len);
+	}
+}
+
+TEST_F(file, held_pages_are_counted_and_given_back)
+{
+	long before = stat_get("file_pages");
+
+	ASSERT_EQ(10 * PAGE, op_read(&self->r, 0, self->fd, 0, 10 * PAGE));
+	EXPECT_LE(before + 10, stat_get("file_pages"));
+	ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	EXPECT_EQ(before, stat_wait("file_pages", before));
+}
+
+TEST_F(file, slices_survive_close_and_unlink)
+{
+	int fd = fs_file(variant->fs, 0, NULL);
+
+	ASSERT_EQ(FILE_SIZE, write_full(fd, self->data, FILE_SIZE));
+	ASSERT_EQ(0, fsync(fd));
+	ASSERT_EQ(FILE_SIZE, op_read(&self->r, 0, fd, 0, FILE_SIZE));
+	close(fd);
+	if (!geteuid())
+		ASSERT_EQ(0, fs_drop_caches());
+	ASSERT_EQ(FILE_SIZE, agg_bytes(&self->r, 0, self->seen, FILE_SIZE));
+	EXPECT_SAME(self->data, self->seen, FILE_SIZE);
+}
+
+TEST_F(file, several_reads_can_be_in_flight)
+{
+	struct io_uring_cqe cqe;
+	unsigned int i;
+
+	if (!geteuid())
+		ASSERT_EQ(0, fs_drop_caches());
+	for (i = 0; i < 7; i++) {
+		struct io_uring_sqe sqe = sqe_read(&self->r, i, self->fd, i * 5000, 9000);
+
+		sqe.user_data = i;
+		ring_put(&self->r, &sqe);
+	}
+	ASSERT_EQ(7, ring_submit(&self->r));
+	for (i = 0; i < 7; i++) {
+		ASSERT_EQ(0, ring_reap(&self->r, &cqe, IOLITE_TIMEOUT_MS));
+		EXPECT_EQ(9000, cqe.res);
+	}
+	for (i = 0; i < 7; i++) {
+		ASSERT_EQ(9000, agg_bytes(&self->r, i, self->seen, 9000));
+		EXPECT_SAME(self->data + i * 5000, self->seen, 9000);
+	}
+}
+
+/* ---- what is not a regular file ---- */
+
+FIXTURE(special) {
+	struct ring r;
+	char seen[8192];
+};
+
+FIXTURE_SETUP(special)
+{
+	OPEN_RING(&self->r, 4);
+}
+
+FIXTURE_TEARDOWN(special)
+{
+	ring_close(&self->r);
+}
+
+/* A counted copy of what is there */
+static void check_special(struct __test_metadata *_metadata, FIXTURE_DATA(special) *self,
+			  int fd, const char *expected, int len)
+{
+	long before = stat_get("copied_special");
+
+	ASSERT_EQ(len, op_read(&self->r, 0, fd, -1, len));
+	EXPECT_EQ(before + len, stat_get("copied_special"));
+	ASSERT_EQ(len, agg_bytes(&self->r, 0, self->seen, len));
+	EXPECT_SAME(expected, self->seen, len);
+}
+
+TEST_F(special, device_is_copied)
+{
+	static const char zeroes[8192];
+	int fd = open("/dev/zero", O_RDONLY);
+
+	ASSERT_GE(fd, 0);
+	check_special(_metadata, self, fd, zeroes, sizeof(zeroes));
+	close(fd);
+	fd = open("/dev/null", O_RDONLY);
+	EXPECT_EQ(0, op_read(&self->r, 0, fd, -1, 100));
+	close(fd);
+}
+
+TEST_F(special, proc_file_is_copied)
+{
+	int fd = open("/proc/version", O_RDONLY);
+	char expected[512];
+	int len = pread(fd, expected, sizeof(expected), 0);
+
+	ASSERT_GT(len, 0);
+	ASSERT_EQ(len, op_read(&self->r, 0, fd, 0, sizeof(expected)));
+	ASSERT_EQ(len, agg_bytes(&self->r, 0, self->seen, len));
+	EXPECT_SAME(expected, self->seen, len);
+	close(fd);
+}
+
+TEST_F(special, pipe_is_copied)
+{
+	int fd[2];
+
+	ASSERT_EQ(0, pipe(fd));
+	ASSERT_EQ(9, write(fd[1], "from pipe", 9));
+	check_special(_metadata, self, fd[0], "from pipe", 9);
+	ASSERT_EQ(3, write(fd[1], "abc", 3));
+	EXPECT_EQ(3, op_read(&self->r, 0, fd[0], -1, 100));
+	close(fd[1]);
+	EXPECT_EQ(0, op_read(&self->r, 0, fd[0], -1, 100));
+	close(fd[0]);
+}
+
+TEST_F(special, empty_pipe_is_waited_for)
+{
+	struct io_uring_sqe sqe;
+	struct io_uring_cqe cqe;
+	int fd[2];
+
+	ASSERT_EQ(0, pipe(fd));
+	sqe = sqe_read(&self->r, 0, fd[0], -1, 100);
+	ring_put(&self->r, &sqe);
+	ASSERT_EQ(1, ring_submit(&self->r));
+	EXPECT_EQ(-ETIME, ring_reap(&self->r, &cqe, 50));
+	ASSERT_EQ(4, write(fd[1], "late", 4));
+	ASSERT_EQ(0, ring_reap(&self->r, &cqe, IOLITE_TIMEOUT_MS));
+	EXPECT_EQ(4, cqe.res);
+	ASSERT_EQ(4, agg_bytes(&self->r, 0, self->seen, 4));
+	EXPECT_SAME("late", self->seen, 4);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+TEST_F(special, nonblocking_empty_pipe_says_so)
+{
+	int fd[2];
+
+	ASSERT_EQ(0, pipe2(fd, O_NONBLOCK));
+	EXPECT_EQ(-EAGAIN, op_read(&self->r, 0, fd[0], -1, 100));
+	close(fd[0]);
+	close(fd[1]);
+}
+
+TEST_F(special, waiting_read_can_be_cancelled)
+{
+	struct io_uring_sqe cancel = { .opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = 5 };
+	struct io_uring_sqe sqe;
+	struct io_uring_cqe cqe;
+	int fd[2], i;
+
+	ASSERT_EQ(0, pipe(fd));
+	sqe = sqe_read(&self->r, 0, fd[0], -1, 100);
+	sqe.user_data = 5;
+	ring_put(&self->r, &sqe);
+	ASSERT_EQ(1, ring_submit(&self->r));
+	EXPECT_EQ(-ETIME, ring_reap(&self->r, &cqe, 50));
+	ring_put(&self->r, &cancel);
+	ASSERT_EQ(1, ring_submit(&self->r));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_reap(&self->r, &cqe, IOLITE_TIMEOUT_MS));
+		if (cqe.user_data == 5)
+			EXPECT_TRUE(cqe.res == -ECANCELED || cqe.res == -EINTR)
+				TH_LOG("seen %d", cqe.res);
+	}
+	EXPECT_EQ(-ENOENT, op_length(&self->r, 0));
+	close(fd[0]);
+	close(fd[1]);
+}
+
+TEST_F(special, sockets_are_copied)
+{
+	int a, b;
+
+	ASSERT_EQ(0, unix_pair(SOCK_STREAM, &a, &b));
+	ASSERT_EQ(11, write(a, "from a unix", 11));
+	check_special(_metadata, self, b, "from a unix", 11);
+	close(a);
+	EXPECT_EQ(0, op_read(&self->r, 0, b, -1, 100));
+	close(b);
+
+	ASSERT_EQ(0, tcp_pair(&a, &b));
+	ASSERT_EQ(8, write(a, "from tcp", 8));
+	check_special(_metadata, self, b, "from tcp", 8);
+	close(a);
+	close(b);
+}
+
+TEST_F(special, empty_socket_is_waited_for)
+{
+	struct io_uring_sqe sqe;
+	struct io_uring_cqe cqe;
+	int a, b;
+
+	ASSERT_EQ(0, tcp_pair(&a, &b));
+	sqe = sqe_read(&self->r, 0, b, -1, 100);
+	ring_put(&self->r, &sqe);
+	ASSERT_EQ(1, ring_submit(&self->r));
+	EXPECT_EQ(-ETIME, ring_reap(&self->r, &cqe, 50));
+	ASSERT_EQ(4, write(a, "late", 4));
+	ASSERT_EQ(0, ring_reap(&self->r, &cqe, IOLITE_TIMEOUT_MS));
+	EXPECT_EQ(4, cqe.res);
+	close(a);
+	close(b);
+}
+
+FS_HARNESS_MAIN
