@@ -86,24 +86,23 @@ int iol_made(struct iol_agg **agg, struct iol_agg *target, int ret)
 
 static int submit(struct iolite *io, const struct io_uring_sqe *request, uint64_t id)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&io->ring);
+	struct io_uring_sqe *sqe = io->unsent;
 	int ret;
 
 	if (!sqe)
-		return -EAGAIN;
+		sqe = io_uring_get_sqe(&io->ring);
 	*sqe = *request;
 	sqe->user_data = id;
 
 	ret = io_uring_submit_and_wait(&io->ring, 1);
 	/* A signal interrupts only the wait: what was to be submitted has been. */
-	if (ret >= 0 || ret == -EINTR) {
-		io->pending++;
-		return 0;
+	if (ret < 0 && ret != -EINTR) {
+		io->unsent = sqe;
+		return ret;
 	}
-	/* It is still queued, and must not run once the caller was told it failed. */
-	io_uring_prep_nop(sqe);
-	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-	return ret;
+	io->unsent = NULL;
+	io->pending++;
+	return 0;
 }
 
 /* Takes the completions that are there off the queue, and the result of id. */

@@ -21,6 +21,7 @@ struct iolite {
 	bool		joined;
 	uint64_t	last_id;	/* user_data of the latest request */
 	unsigned int	pending;	/* completions to come */
+	struct io_uring_sqe *unsent;	/* queued, but refused; the next request takes it */
 	struct iol_agg	*free;
 	struct iol_agg	aggs[];
 };
