@@ -17,7 +17,7 @@ series=7.3	# the kernel that patches/ are made for
 
 die()
 {
-	echo "${0##*/}: $*" >&2
+	echo "iolite: $*" >&2
 	exit 1
 }
 

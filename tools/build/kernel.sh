@@ -35,6 +35,7 @@ up_to_date && exit 0
 need_space "$build" 3 "building the $label"
 mkdir -p "$out" "$logs"
 export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$cache/ccache
+unset MAKEFLAGS MFLAGS
 make=(make -C "$tree" "O=$out" "-j$jobs")
 
 configure()

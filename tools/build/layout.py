@@ -19,7 +19,7 @@ PLACES = (("kernel/iolite", ""),
 
 
 def die(message):
-    sys.exit(f"{os.path.basename(sys.argv[0])}: {message}")
+    sys.exit(f"iolite: {message}")
 
 
 def patches():

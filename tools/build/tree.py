@@ -103,9 +103,10 @@ def main():
         if os.path.exists(os.path.join(TREE, path)):
             os.unlink(os.path.join(TREE, path))
     shutil.rmtree(STAGE)
-    if written or base != identity(pristine):
+    made_of = identity(pristine), sorted(wanted | removed)
+    if written or made_of != (base, before):
         with open(RECORD, "w", encoding="utf-8") as f:
-            f.write("\n".join([identity(pristine), *sorted(wanted | removed)]) + "\n")
+            f.write("\n".join([made_of[0], *made_of[1]]) + "\n")
         print(f"== {TREE} is up to date with the patches and files of this checkout")
 
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+# The front door. The work is done by tools/build, tools/vm, tools/run, tools/check.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+JOBS	?= $(shell nproc)
+PORT	?= 8080
+export JOBS KERNEL_SRC ACCEL DOCROOT PORT SMOKE SUITE DEBUG
+
+define HELP
+make run [DOCROOT=dir] [PORT=8080]   build everything, boot it in QEMU, serve the directory
+make run SMOKE=1 [DOCROOT=dir]       the same, fetch and compare every file, power off
+make check [SUITE=name]              all tests, or one suite ("make check SUITE=list" names them)
+
+make tree       assemble the patched kernel tree in build/linux
+make kernel     build it (DEBUG=1: the kernel with KASAN, lockdep and the like)
+make series     export a series for "git am" to build/series, and check that it applies
+make lib        build libiolite
+make install    install library, headers, pkg-config and man pages (DESTDIR=, PREFIX=/usr/local)
+make clean      remove build/; downloads and the compiler cache stay
+
+KERNEL_SRC=dir  a Linux 7.3 tree of your own instead of Debian's package
+JOBS=n          jobs of a build (default: one a processor)
+ACCEL=tcg|kvm   how QEMU runs the guest (default: tcg, which works everywhere)
+
+Logs are in build/logs. Downloads and the compiler cache are in $$XDG_CACHE_HOME/iolite
+(default ~/.cache/iolite).
+endef
+
+help:
+	$(info $(HELP))
+	@:
+
+setup:
+	@tools/build/setup.sh
+
+tree: setup
+	@src=$$(tools/build/fetch.sh) && tools/build/tree.py "$$src"
+
+kernel: tree
+	@tools/build/kernel.sh $(if $(DEBUG),debug,prod)
+
+series: tree
+	@src=$$(tools/build/fetch.sh) && tools/build/series.py "$$src"
+
+lib: setup
+	@+tools/build/component.sh libiolite userspace/libiolite all
+
+server: lib
+	@+tools/build/component.sh server tools/httpd all
+
+selftests: kernel
+	@tools/build/selftests.sh
+
+run:
+	@tools/run/precheck.sh
+	@+$(MAKE) --no-print-directory kernel server DEBUG=
+	@tools/run/run.py
+
+check: setup
+	@tools/check/check.py
+
+install: lib
+	@+$(MAKE) --no-print-directory -s -C userspace/libiolite install \
+		$(if $(DESTDIR),DESTDIR="$$(realpath -m "$(DESTDIR)")")
+
+clean:
+	rm -rf build
+
+.PHONY: help setup tree kernel series lib server selftests run check install clean

@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds the kernel's selftests of IO-Lite and installs them in build/kselftest.
+
+. "$(dirname "$0")/common.sh"
+
+log=$logs/selftests.log
+unset MAKEFLAGS MFLAGS
+make -C "$build/linux/tools/testing/selftests" TARGETS=iolite \
+	"KHDR_INCLUDES=-isystem $build/linux/out-prod/usr/include" \
+	"OUTPUT=$build/kselftest.obj" "INSTALL_PATH=$build/kselftest" FORCE_TARGETS=1 \
+	"-j${JOBS:-1}" install > "$log" 2>&1 < /dev/null ||
+	die "building the selftests failed (log: $log)"
