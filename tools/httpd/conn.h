@@ -34,6 +34,7 @@ struct chain {
 	bool		kept;		/* the file's bytes come from its kept aggregate */
 	uint32_t	length;		/* bytes that the slot turned out to hold */
 	uint32_t	written;
+	bool		held;		/* the slot holds what is left to write */
 	int		error;		/* first one before the write */
 	int		read;		/* results */
 	int		write;
@@ -69,6 +70,7 @@ struct conn {
 	size_t			part_text;	/* of this part, sent */
 	uint64_t		part_file;
 	uint32_t		piece;		/* bytes of a file at a time */
+	unsigned int		memory_waits;	/* in a row */
 	uint64_t		sent;
 };
 

@@ -49,6 +49,7 @@ static void submit_write(struct conn *c, struct io_uring_sqe *sqe)
 /* What the slot holds goes out without being put together again. */
 static void resubmit_write(struct conn *c)
 {
+	c->chain.held = false;
 	conn_wait(c, WAIT_SEND);
 	submit_write(c, ring_sqes(&c->worker->ring, 1));
 }
@@ -126,7 +127,10 @@ void send_begin(struct conn *c)
 
 void send_again(struct conn *c)
 {
-	submit_chain(c);
+	if (c->chain.held)
+		resubmit_write(c);
+	else
+		submit_chain(c);
 }
 
 static bool is_shortage(int error)
@@ -178,6 +182,7 @@ static void chain_sent(struct conn *c, uint32_t read)
 	const struct part *part = &c->resp.parts[c->part];
 
 	c->slot_used = false;
+	c->memory_waits = 0;
 	c->text_pos += c->chain.text;
 	c->part_text += c->chain.text;
 	c->part_file += read;
@@ -220,11 +225,12 @@ static void chain_done(struct conn *c)
 		chain_failed(c, chain->error);
 	} else if (chain->write == -ECANCELED && read) {
 		resubmit_write(c);	/* a short read broke the chain */
-	} else if (chain->write == -ECANCELED) {
+	} else if ((chain->write == -ECANCELED || !chain->write) && chain->file) {
 		file_ended(c);
 	} else if (is_shortage(chain->write)) {
 		stats_add(&c->worker->stats, STAT_memory_retries, 1);
-		resubmit_write(c);
+		chain->held = true;
+		conn_wait(c, WAIT_MEMORY);
 	} else {
 		conn_response_done(c, false);
 	}

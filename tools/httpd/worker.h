@@ -39,6 +39,7 @@ struct worker {
 	struct files		files;
 	struct access_log	log;
 	struct response_clock	clock;
+	time_t			uptime;		/* seconds; what time limits are set by */
 	bool			accepting;	/* an accept request is in flight */
 	bool			draining;
 	time_t			drain_until;
