@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The server: its units, then from outside through virtio-net."""
+
+import os
+
+from report import ROOT
+
+
+def run(report):
+    if not report.build("kernel", "server", "DEBUG="):
+        return
+    report.command("units", ["make", "-C", os.path.join(ROOT, "tools/httpd"), "check"], 300)
