@@ -142,7 +142,7 @@ static int interrupt(struct iolite *io, uint64_t id)
 int iol_run(struct iolite *io, const struct io_uring_sqe *request)
 {
 	uint64_t id = ++io->last_id;
-	int ret, res;
+	int ret, res = -EIO;
 
 	ret = submit(io, request, id);
 	if (ret < 0)
