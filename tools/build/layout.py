@@ -43,6 +43,8 @@ def touched(patch):
 
 
 def apply(patch, directory):
+    if not touched(patch):      # only brings new files
+        return
     done = subprocess.run(["patch", "-p1", "-s", "-f", "-F0", "--no-backup-if-mismatch",
                            "-d", directory, "-i", patch],
                           check=False, capture_output=True, text=True)

@@ -15,6 +15,7 @@ then applied, in order, to a pristine tree, and must give what build/linux is.
 
 import email.parser
 import email.policy
+import email.utils
 import os
 import re
 import shutil
@@ -60,7 +61,6 @@ class Patch:
         self.files = " ".join(files).split()
         body = re.sub(r"^IOLite-Files:.*\n?", "", body, flags=re.M).strip()
         self.message = f"{subject}\n\n{body}\n"
-        self.has_diff = "\n--- a/" in text or "\n--- /dev/null" in text
         if not self.author or not subject or not body:
             layout.die(f"patches/{self.name} needs From:, Subject: and a message")
 
@@ -78,8 +78,7 @@ def new_repository(pristine, touched, name):
 
 
 def commit(directory, patch, own, unused):
-    if patch.has_diff:
-        layout.apply(patch.path, directory)
+    layout.apply(patch.path, directory)
     for path in patch.files:
         if path not in own:
             layout.die(f"patches/{patch.name} brings {path}, which is no file of this checkout")
@@ -99,7 +98,8 @@ def cover(out):
         subject, _, blurb = f.read().partition("\n")
     with open(path, encoding="utf-8") as f:
         text = f.read()
-    text = text.replace("*** SUBJECT HERE ***", re.sub(r"\ASubject:\s*", "", subject).strip())
+    subject = re.sub(r"\A(?:Subject:)?\s*(?:\[[^]]*\])?\s*", "", subject)
+    text = text.replace("*** SUBJECT HERE ***", subject.strip())
     text = text.replace("*** BLURB HERE ***", blurb.strip())
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
@@ -148,8 +148,10 @@ def main():
         layout.die(f"no patch brings {' '.join(sorted(unused))}: "
                    "name each in an IOLite-Files: line of the patch that needs it first")
     letter = ["--cover-letter"] if os.path.exists(COVER) else []
+    name, address = email.utils.parseaddr(patches[0].author)
     git(directory, "format-patch", "-q", "--zero-commit", "--no-signature", *letter,
-        "-o", OUT, f"HEAD~{len(patches)}")
+        "-o", OUT, f"HEAD~{len(patches)}",
+        env={"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": address})
     if letter:
         cover(OUT)
     count = check(pristine, touched, own)

@@ -4,24 +4,15 @@
 import os
 import re
 
-from report import BUILD, vm
+from report import BUILD
 
 INSTALLED = os.path.join(BUILD, "kselftest")
 # The debug kernel is several times slower.
 SLOWER = {"prod": 1, "debug": 4}
 LIMIT = {"prod": 900, "debug": 1800}
 
-JOB = """\
-cd build/kselftest/iolite || exit
-for program in {programs}; do
-	echo "selftest $program" > /dev/kmsg
-	timeout -k 5 {timeout} ./$program > /run/job/$program.tap 2>&1 < /dev/null
-	echo $? > /run/job/$program.status
-done
-"""
 
-
-def programs():
+def names():
     with open(os.path.join(INSTALLED, "kselftest-list.txt"), encoding="utf-8") as f:
         return [line.split(":")[1].strip() for line in f if line.startswith("iolite:")]
 
@@ -37,17 +28,5 @@ def run(report, kernel):
         return
     if kernel == "debug" and not report.build("kernel", "DEBUG=1"):
         return
-    names = programs()
-    job = JOB.format(programs=" ".join(names), timeout=timeout() * SLOWER[kernel])
-    guest = vm.Guest(kernel, report.log("guest"), job, boot_args="kunit.enable=0", memory="3G",
-                     kmemleak=kernel == "debug")
-    guest.start()
-    guest.wait(LIMIT[kernel])
-    for name in names:
-        log = guest.path(name + ".tap")
-        status = guest.read(name + ".status").strip()
-        if status:
-            report.tap(name, guest.read(name + ".tap"), int(status), log)
-        else:
-            report.fail(name, "the guest went down before it was done", log)
-    report.check("kernel-log", guest.why_not(), None)
+    report.programs(kernel, os.path.join(INSTALLED, "iolite"), names(),
+                    timeout() * SLOWER[kernel], LIMIT[kernel])
