@@ -230,7 +230,10 @@ int main(int argc, char **argv)
 
 	for (unsigned int i = 0; i < options.threads; i++)
 		worker_stop(workers[i]);
-	for (unsigned int i = 0; i < options.threads; i++)
+	for (unsigned int i = 0; i < options.threads; i++) {
 		pthread_join(workers[i]->thread, NULL);
+		free(workers[i]);
+	}
+	free(workers);
 	return 0;
 }

@@ -110,14 +110,14 @@ void request_init(struct request *req)
 	req->parser.data = req;
 }
 
-/* A word of letters where the method belongs is a method that we do not know. */
+/* A word where the method belongs, as far as it arrived, is one that we do not know. */
 static bool starts_with_word(const char *s, size_t len)
 {
 	size_t n = 0;
 
 	while (n < len && ((s[n] >= 'A' && s[n] <= 'Z') || (n && (s[n] == '-' || s[n] == '_'))))
 		n++;
-	return n && n < len && s[n] == ' ';
+	return n && (n == len || s[n] == ' ');
 }
 
 static int error_status(const struct request *req, const char *buf, size_t len)
@@ -174,6 +174,8 @@ static int parse_head(struct request *req, char *buf, size_t *used, size_t len)
 	}
 	if (HTTP_PARSER_ERRNO(&req->parser) != HPE_OK)
 		return error_status(req, buf, len);
+	if (!req->parser.http_major && req->parser.http_minor)
+		return 505;	/* HTTP/0.9: no header will follow */
 	if (len >= REQUEST_MAX_HEADER)
 		return req->has_target ? 431 : 414;
 	return 0;

@@ -171,7 +171,6 @@ static void serve(struct worker *w)
 	}
 	access_log_flush(&w->log);
 	files_empty(&w->files);
-	io_uring_submit(&w->ring);
 }
 
 /* The ring belongs to the thread that made it, so this runs there. */
@@ -209,6 +208,18 @@ static int ring_begin(struct worker *w)
 	return 0;
 }
 
+/* The ring's end empties what slots are left. */
+static void ring_end(struct worker *w)
+{
+	io_uring_submit(&w->ring);
+	io_uring_queue_exit(&w->ring);
+	close(w->pool);
+	close(w->listen_fd);
+	close(w->stop_fd);
+	free(w->free_slots);
+	text_free(&w->log.lines);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -224,8 +235,10 @@ static void *worker_main(void *arg)
 		io_uring_submit(&w->ring);
 	}
 	sem_post(&w->server->ready);
-	if (!w->error)
+	if (!w->error) {
 		serve(w);
+		ring_end(w);
+	}
 	return NULL;
 }
 
