@@ -48,4 +48,8 @@ ok $? "and runs"
 ${CC:-cc} "$dir/hello.c" -o "$dir/static" -I"$root/opt/iol/include" \
 	"$root$lib/libiolite.a" -luring && "$dir/static"
 ok $? "a program links with the static library and runs"
+
+sed -n '/^```c$/,/^```$/{/^```/d;p}' README.md > "$dir/readme.c"
+${CC:-cc} -Wall -Wextra -Werror -I"$root/opt/iol/include" -c "$dir/readme.c" -o "$dir/readme.o"
+ok $? "the program in the README compiles"
 finish
