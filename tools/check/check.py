@@ -15,6 +15,7 @@ from report import Report, vm  # noqa: E402
 SUITES = {
     "tools": ("tools",),
     "series": ("series",),
+    "docs": ("docs",),
     "lib": ("lib",),
     "kunit-prod": ("kunit", "prod"),
     "selftests-prod": ("selftests", "prod"),

@@ -14,7 +14,6 @@ import server as servers  # noqa: E402
 import smoke  # noqa: E402
 from server import vm  # noqa: E402
 
-RUN = os.path.join(vm.BUILD, "run")
 
 
 def check_port(port):
@@ -67,16 +66,19 @@ def main():
         docroot.make_example(directory)
     directory = os.path.realpath(directory)
     check_port(port)
-    image = os.path.join(RUN, "docroot.img")
+    smoking = bool(os.environ.get("SMOKE"))
+    # Two servers at a time do not share a thing.
+    place = os.path.join(vm.BUILD, "run", "smoke" if smoking else f"port-{port}")
+    image = os.path.join(place, "docroot.img")
     docroot.make_image(directory, image)
 
-    server = servers.Server("prod", os.path.join(RUN, "guest"), image, port=port,
+    server = servers.Server("prod", os.path.join(place, "guest"), image, port=port,
                             options="--access-log /run/job/access.log")
     print("booting the guest", flush=True)
     try:
         server.start()
         print(f"IO-Lite serves {directory} at {server.url}/ (Ctrl-C stops it)", flush=True)
-        wrong = fetch_all(server, directory) if os.environ.get("SMOKE") else serve(server)
+        wrong = fetch_all(server, directory) if smoking else serve(server)
         problem = server.finish()
     finally:
         server.guest.stop()
