@@ -402,7 +402,7 @@ TEST_F(uring, other_ring_does_not_see_the_slots)
 
 TEST_F(uring, cloning_registered_buffers_clones_no_slots)
 {
-	static char page[4096] __attribute__((aligned(4096)));
+	static char page[4096] __aligned(4096);
 	struct iovec { void *base; size_t len; } iov = { page, sizeof(page) };
 	struct io_uring_clone_buffers clone = { .src_fd = self->e.r.fd };
 	struct ring other;

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that cannot be had, at each place where it is asked for: the operation
+ * fails with one of the errors that it documents or is done, what it was given
+ * is as before, and nothing leaks (I6).
+ *
+ * /proc/self/fail-nth lets the n-th allocation of this task fail, so that the
+ * tests count n up until an operation is through without having met it.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "iolite_util.h"
+#include "iolite_fs.h"
+
+#define PAGE	4096
+#define MAX_NTH	400
+
+#define INJECT	"/sys/kernel/debug/"
+
+/* Also those that may sleep, and of single pages */
+static int configure(const char *kind)
+{
+	char path[128];
+	int ret;
+
+	snprintf(path, sizeof(path), INJECT "%s/ignore-gfp-wait", kind);
+	ret = write_file(path, "N");
+	snprintf(path, sizeof(path), INJECT "%s/verbose", kind);
+	write_file(path, "0");
+	return ret;
+}
+
+static const char *cannot_inject(void)
+{
+	if (geteuid())
+		return "injecting faults needs root";
+	if (access("/proc/self/fail-nth", W_OK))
+		return "the kernel has no CONFIG_FAULT_INJECTION";
+	if (configure("failslab"))
+		return "no failslab: debugfs is not mounted or CONFIG_FAILSLAB is off";
+	if (configure("fail_page_alloc"))
+		return "no fail_page_alloc: CONFIG_FAIL_PAGE_ALLOC is off";
+	write_file(INJECT "fail_page_alloc/min-order", "0");
+	return NULL;
+}
+
+FIXTURE(fault) {
+	struct stat_objects before;
+	struct ring r;
+	int pool, fd, sock[2];
+	char *data;
+	char what[512];
+};
+
+static int open_all(FIXTURE_DATA(fault) *self)
+{
+	if (ring_open(&self->r, 8) || ring_join(&self->r))
+		return -EIO;
+	self->pool = pool_create(&self->r, 0);
+	if (self->pool < 0 || unix_pair(SOCK_STREAM, &self->sock[0], &self->sock[1]))
+		return -EIO;
+	if (op_alloc(&self->r, 0, self->pool, self->data, 10000) != 10000 ||
+	    op_read(&self->r, 1, self->fd, 100, 10000) != 10000)
+		return -EIO;
+	return 0;
+}
+
+static void close_all(FIXTURE_DATA(fault) *self)
+{
+	ring_close(&self->r);
+	close(self->pool);
+	close(self->sock[0]);
+	close(self->sock[1]);
+}
+
+FIXTURE_SETUP(fault)
+{
+	if (!iolite_present())
+		SKIP(return, "the kernel has no IO-Lite");
+	if (cannot_inject())
+		SKIP(return, "%s", cannot_inject());
+	self->data = xmalloc(16 * PAGE);
+	fill_pattern(self->data, 16 * PAGE, 1);
+	self->fd = fs_file(FS_TMPFS, 0, NULL);
+	ASSERT_EQ(16 * PAGE, write_full(self->fd, self->data, 16 * PAGE));
+	stat_objects_get(&self->before);
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	close(self->fd);
+	free(self->data);
+}
+
+static int fail_nth(unsigned int n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", n);
+	return write_file("/proc/thread-self/fail-nth", text);
+}
+
+/* What is left of the count-down: 0 if an allocation has failed */
+static int fail_left(void)
+{
+	char text[16] = "";
+	int fd = open("/proc/thread-self/fail-nth", O_RDONLY), left = -1;
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
+		left = atoi(text);
+	close(fd);
+	return left;
+}
+
+typedef int (*op_fn)(FIXTURE_DATA(fault) *self);
+
+static bool documented(int res)
+{
+	return res >= 0 || res == -ENOMEM || res == -EAGAIN || res == -ENOBUFS ||
+	       res == -EFAULT || res == -ENFILE || res == -EBADF;
+}
+
+static void check(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self, op_fn op)
+{
+	char *seen = xmalloc(20000);
+	unsigned int n, failed = 0;
+
+	for (n = 1; n < MAX_NTH; n++) {
+		int res, left;
+
+		ASSERT_EQ(0, open_all(self));
+		fail_nth(n);
+		res = op(self);
+		left = fail_left();
+		fail_nth(0);
+		EXPECT_TRUE(documented(res))
+			TH_LOG("allocation %u: %d", n, res);
+		failed += res < 0;
+		/* the ring still works, and slot 0 begins with what it held */
+		if (op_length(&self->r, 0) >= 10000) {
+			EXPECT_EQ(10000, agg_bytes(&self->r, 0, seen, 10000));
+			EXPECT_SAME(self->data, seen, 10000)
+				TH_LOG("allocation %u", n);
+		}
+		close_all(self);
+		if (left > 0)
+			break;
+	}
+	TH_LOG("%u allocations failed one by one, %u times the operation did", n - 1, failed);
+	EXPECT_GT(MAX_NTH, n);
+	EXPECT_EQ(0, stat_objects_wait(&self->before, self->what, sizeof(self->what)))
+		TH_LOG("%s", self->what);
+	free(seen);
+}
+
+static int alloc_small(FIXTURE_DATA(fault) *self)
+{
+	return op_alloc(&self->r, 2, self->pool, self->data, 100);
+}
+
+static int alloc_large(FIXTURE_DATA(fault) *self)
+{
+	return op_alloc(&self->r, IOLITE_SLOT_ALLOC, self->pool, self->data, 60000);
+}
+
+static int alloc_writable(FIXTURE_DATA(fault) *self)
+{
+	char *at;
+
+	return op_alloc_writable(&self->r, 2, self->pool, 60000, &at);
+}
+
+static int read_cached(FIXTURE_DATA(fault) *self)
+{
+	return op_read(&self->r, 2, self->fd, 0, 16 * PAGE);
+}
+
+static int read_special(FIXTURE_DATA(fault) *self)
+{
+	int fd = open("/dev/zero", O_RDONLY), ret = fd;
+
+	if (fd >= 0)
+		ret = op_read(&self->r, 2, fd, -1, 30000);
+	else
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static int read_append(FIXTURE_DATA(fault) *self)
+{
+	struct io_uring_sqe sqe = sqe_read(&self->r, 0, self->fd, 0, 16 * PAGE);
+
+	sqe.ioprio = IOLITE_READ_APPEND;
+	return ring_run(&self->r, &sqe);
+}
+
+static int write_socket(FIXTURE_DATA(fault) *self)
+{
+	return op_write(&self->r, 1, self->sock[0], 0, MSG_DONTWAIT);
+}
+
+static int write_file_copy(FIXTURE_DATA(fault) *self)
+{
+	struct io_uring_sqe sqe = sqe_write(&self->r, 1, self->fd, 5000, 0);
+
+	sqe.off = 20 * PAGE;
+	return ring_run(&self->r, &sqe);
+}
+
+static int concat(FIXTURE_DATA(fault) *self)
+{
+	return op_edit(&self->r, 0, IOLITE_EDIT_CONCAT, 1, 0, 0);
+}
+
+/* Beyond what an aggregate keeps in itself */
+static int concat_to_a_tree(FIXTURE_DATA(fault) *self)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < 8 && ret >= 0; i++)
+		ret = op_edit(&self->r, 0, IOLITE_EDIT_CONCAT, 0, 0, 0);
+	return ret;
+}
+
+static int split(FIXTURE_DATA(fault) *self)
+{
+	return op_edit(&self->r, 1, IOLITE_EDIT_SPLIT, 2, 5000, 0);
+}
+
+static int replace_in_a_tree(FIXTURE_DATA(fault) *self)
+{
+	int ret = concat_to_a_tree(self);
+
+	return ret < 0 ? ret : op_edit(&self->r, 0, IOLITE_EDIT_REPLACE, 1, 15000, 30000);
+}
+
+static int dup_into_free_slot(FIXTURE_DATA(fault) *self)
+{
+	return op_edit(&self->r, 0, IOLITE_EDIT_DUP, IOLITE_SLOT_ALLOC, 0, 0);
+}
+
+static int map(FIXTURE_DATA(fault) *self)
+{
+	struct iolite_extent ext[8];
+	int ret = op_map(&self->r, 0, ext, ARRAY_LEN(ext), 0);
+
+	return ret < 0 ? ret : op_map(&self->r, 1, ext, ARRAY_LEN(ext), 0);
+}
+
+static int register_and_unregister(FIXTURE_DATA(fault) *self)
+{
+	struct ring other;
+	int ret = ring_setup(&other, 4, 0), pool;
+
+	if (ret)
+		return ret;
+	ret = ring_table(&other, 100);
+	if (!ret) {
+		pool = pool_create(&other, 0);
+		ret = pool < 0 ? pool : 0;
+		close(pool);
+	}
+	ring_close(&other);
+	return ret;
+}
+
+static int join(FIXTURE_DATA(fault) *self)
+{
+	munmap(self->r.window, self->r.table.window_size);
+	self->r.window = NULL;
+	return ring_join(&self->r);
+}
+
+#define FAULT_TEST(op)							\
+	TEST_F_TIMEOUT(fault, in_ ## op ## _is_survived, 60)		\
+	{								\
+		check(_metadata, self, op);				\
+	}
+
+FAULT_TEST(alloc_small)
+FAULT_TEST(alloc_large)
+FAULT_TEST(alloc_writable)
+FAULT_TEST(read_cached)
+FAULT_TEST(read_special)
+FAULT_TEST(read_append)
+FAULT_TEST(write_socket)
+FAULT_TEST(write_file_copy)
+FAULT_TEST(concat)
+FAULT_TEST(concat_to_a_tree)
+FAULT_TEST(split)
+FAULT_TEST(replace_in_a_tree)
+FAULT_TEST(dup_into_free_slot)
+FAULT_TEST(map)
+FAULT_TEST(register_and_unregister)
+FAULT_TEST(join)
+
+FS_HARNESS_MAIN

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Limits: who reaches one gets an error, and nobody else is hurt (I5) */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "iolite_util.h"
+#include "iolite_fs.h"
+
+#define PAGE		4096
+#define FILE_PAGES	200
+#define NOBODY		65534
+
+/* ---- file pages, per user ---- */
+
+FIXTURE(user) {
+	struct ring r;
+	int fd;
+	long limit;		/* of the sysctl, before */
+};
+
+FIXTURE_SETUP(user)
+{
+	char *data;
+
+	OPEN_RING(&self->r, 16);
+	if (geteuid())
+		SKIP(return, "changing a sysctl needs root");
+	self->limit = sysctl_get("iolite_max_user_pages");
+	ASSERT_LT(0, self->limit);
+	data = xmalloc(FILE_PAGES * PAGE);
+	fill_pattern(data, FILE_PAGES * PAGE, 1);
+	self->fd = fs_file(FS_TMPFS, 0, NULL);
+	ASSERT_EQ(FILE_PAGES * PAGE, write_full(self->fd, data, FILE_PAGES * PAGE));
+	free(data);
+}
+
+FIXTURE_TEARDOWN(user)
+{
+	sysctl_set("iolite_max_user_pages", self->limit);
+	close(self->fd);
+	ring_close(&self->r);
+}
+
+/* The limit, relative to what root holds already */
+static int limit_pages(long more)
+{
+	return sysctl_set("iolite_max_user_pages", stat_get("file_pages") + more);
+}
+
+TEST_F(user, read_over_the_limit_is_short_and_then_refused)
+{
+	int res, held = 0, i;
+
+	ASSERT_EQ(0, limit_pages(50));
+	res = op_read(&self->r, 0, self->fd, 0, FILE_PAGES * PAGE);
+	EXPECT_LT(0, res);
+	EXPECT_GE(50 * PAGE, res);
+	held = res;
+	for (i = 1; i < 10 && held < FILE_PAGES * PAGE; i++) {
+		res = op_read(&self->r, i, self->fd, held, PAGE);
+		if (res <= 0)
+			break;
+		held += res;
+	}
+	EXPECT_EQ(-EDQUOT, res);
+	EXPECT_GE(50 * PAGE, held);
+	EXPECT_EQ(-ENOENT, op_length(&self->r, i));
+}
+
+TEST_F(user, freeing_makes_room)
+{
+	ASSERT_EQ(0, limit_pages(20));
+	ASSERT_EQ(10 * PAGE, op_read(&self->r, 0, self->fd, 0, 10 * PAGE));
+	ASSERT_EQ(10 * PAGE, op_read(&self->r, 1, self->fd, 10 * PAGE, 10 * PAGE));
+	EXPECT_EQ(-EDQUOT, op_read(&self->r, 2, self->fd, 20 * PAGE, 10 * PAGE));
+	ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	EXPECT_EQ(10 * PAGE, op_read(&self->r, 2, self->fd, 20 * PAGE, 10 * PAGE));
+}
+
+TEST_F(user, duplicates_are_not_charged_again)
+{
+	unsigned int i;
+
+	ASSERT_EQ(0, limit_pages(10));
+	ASSERT_EQ(10 * PAGE, op_read(&self->r, 0, self->fd, 0, 10 * PAGE));
+	for (i = 1; i < 10; i++)
+		EXPECT_EQ(0, op_edit(&self->r, 0, IOLITE_EDIT_DUP, i, 0, 0));
+}
+
+TEST_F(user, lowering_the_limit_takes_nothing_away)
+{
+	char *seen = xmalloc(100 * PAGE);
+
+	ASSERT_EQ(100 * PAGE, op_read(&self->r, 0, self->fd, 0, 100 * PAGE));
+	ASSERT_EQ(0, sysctl_set("iolite_max_user_pages", 0));
+	EXPECT_EQ(-EDQUOT, op_read(&self->r, 1, self->fd, 0, PAGE));
+	EXPECT_EQ(100 * PAGE, agg_bytes(&self->r, 0, seen, 100 * PAGE));
+	free(seen);
+}
+
+TEST_F(user, another_user_has_a_limit_of_his_own)
+{
+	int status;
+
+	ASSERT_EQ(0, limit_pages(20));
+	ASSERT_EQ(20 * PAGE, op_read(&self->r, 0, self->fd, 0, 20 * PAGE));
+	EXPECT_EQ(-EDQUOT, op_read(&self->r, 1, self->fd, 20 * PAGE, PAGE));
+	if (!fork()) {
+		struct ring r;
+
+		if (setuid(NOBODY) || ring_open(&r, 4))
+			_exit(1);
+		if (op_read(&r, 0, self->fd, 0, 20 * PAGE) != 20 * PAGE)
+			_exit(2);
+		_exit(op_read(&r, 1, self->fd, 20 * PAGE, PAGE) == -EDQUOT ? 0 : 3);
+	}
+	wait(&status);
+	EXPECT_EQ(0, status);
+}
+
+/* A second ring must not be a way around */
+TEST_F(user, limit_is_the_users_and_not_the_rings)
+{
+	struct ring other;
+
+	ASSERT_EQ(0, limit_pages(20));
+	ASSERT_EQ(0, ring_open(&other, 4));
+	ASSERT_EQ(20 * PAGE, op_read(&self->r, 0, self->fd, 0, 20 * PAGE));
+	EXPECT_EQ(-EDQUOT, op_read(&other, 0, self->fd, 20 * PAGE, PAGE));
+	ring_close(&other);
+}
+
+TEST_F(user, ring_that_goes_gives_everything_back)
+{
+	long before = stat_get("file_pages");
+	struct ring other;
+
+	ASSERT_EQ(0, limit_pages(20));
+	ASSERT_EQ(0, ring_open(&other, 4));
+	ASSERT_EQ(20 * PAGE, op_read(&other, 0, self->fd, 0, 20 * PAGE));
+	ring_close(&other);
+	EXPECT_EQ(before, stat_wait("file_pages", before));
+	EXPECT_EQ(20 * PAGE, op_read(&self->r, 0, self->fd, 0, 20 * PAGE));
+}
+
+/* ---- bytes, per pool ---- */
+
+FIXTURE(pool) {
+	struct ring r;
+	char *data;
+};
+
+#define CHUNK	(16 * PAGE)
+
+FIXTURE_SETUP(pool)
+{
+	OPEN_RING(&self->r, 64);
+	ASSERT_EQ(0, ring_join(&self->r));
+	self->data = xmalloc(CHUNK);
+	memset(self->data, 'S', CHUNK);
+}
+
+FIXTURE_TEARDOWN(pool)
+{
+	ring_close(&self->r);
+	free(self->data);
+}
+
+TEST_F(pool, allocation_over_the_limit_is_refused_and_freeing_makes_room)
+{
+	int pool = pool_create(&self->r, 4 * CHUNK), res = 0;
+	unsigned int i;
+
+	ASSERT_GE(pool, 0);
+	for (i = 0; i < 60; i++) {
+		res = op_alloc(&self->r, i, pool, self->data, CHUNK);
+		if (res < 0)
+			break;
+	}
+	EXPECT_EQ(-ENOBUFS, res);
+	EXPECT_GE(4, i);
+	EXPECT_LE(2, i);
+	EXPECT_EQ(-ENOENT, op_length(&self->r, i));
+	ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	EXPECT_EQ(CHUNK, op_alloc(&self->r, 0, pool, self->data, CHUNK));
+	EXPECT_EQ(-ENOBUFS, op_alloc(&self->r, i, pool, self->data, 64 * CHUNK));
+	close(pool);
+}
+
+TEST_F(pool, one_that_is_full_does_not_hurt_another)
+{
+	int full = pool_create(&self->r, CHUNK), other = pool_create(&self->r, CHUNK);
+
+	ASSERT_EQ(CHUNK, op_alloc(&self->r, 0, full, self->data, CHUNK));
+	EXPECT_EQ(-ENOBUFS, op_alloc(&self->r, 1, full, self->data, CHUNK));
+	EXPECT_EQ(CHUNK, op_alloc(&self->r, 1, other, self->data, CHUNK));
+	close(full);
+	close(other);
+}
+
+TEST_F(pool, larger_than_the_sysctl_is_refused)
+{
+	long max = sysctl_get("iolite_max_pool_bytes");
+
+	ASSERT_LT(0, max);
+	EXPECT_EQ(-E2BIG, pool_create(&self->r, max + 1));
+	EXPECT_EQ(-E2BIG, pool_create(&self->r, ~0ULL));
+}
+
+/* Pages in flight are the pool's until the socket lets go of them */
+TEST_F(pool, memory_held_by_a_socket_still_counts)
+{
+	int pool = pool_create(&self->r, CHUNK), a, b, i, res;
+	char *seen = xmalloc(CHUNK);
+
+	ASSERT_EQ(0, unix_pair(SOCK_STREAM, &a, &b));
+	ASSERT_EQ(CHUNK, op_alloc(&self->r, 0, pool, self->data, CHUNK));
+	ASSERT_EQ(CHUNK, op_write(&self->r, 0, a, 0, MSG_WAITALL));
+	ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	EXPECT_EQ(-ENOBUFS, op_alloc(&self->r, 0, pool, self->data, CHUNK));
+	ASSERT_EQ(CHUNK, read_full(b, seen, CHUNK));
+	EXPECT_SAME(self->data, seen, CHUNK);
+	for (i = 0; i < 100; i++) {
+		res = op_alloc(&self->r, 0, pool, self->data, CHUNK);
+		if (res != -ENOBUFS)
+			break;
+		usleep(10000);
+	}
+	EXPECT_EQ(CHUNK, res);
+	close(a);
+	close(b);
+	close(pool);
+	free(seen);
+}
+
+/* ---- I3: recycled memory ---- */
+
+static unsigned int nonzero_bytes(const char *p, size_t len)
+{
+	unsigned int n = 0;
+
+	while (len--)
+		n += *p++ != 0;
+	return n;
+}
+
+TEST_F(pool, recycled_memory_is_zero)
+{
+	static const unsigned int sizes[] = { 1, 100, PAGE - 1, PAGE, 3 * PAGE + 5, CHUNK };
+	int pool = pool_create(&self->r, 0);
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		char *at;
+
+		for (k = 0; k < 20; k++)
+			ASSERT_EQ(CHUNK, op_alloc(&self->r, k, pool, self->data, CHUNK));
+		for (k = 20; k < 40; k++)
+			ASSERT_EQ(200, op_alloc(&self->r, k, pool, self->data, 200));
+		ASSERT_EQ(40, op_free(&self->r, 0, 40));
+		ASSERT_EQ((int)sizes[i],
+			  op_alloc_writable(&self->r, 0, pool, sizes[i], &at));
+		/* to the end of the page, which is mapped too */
+		EXPECT_EQ(0, nonzero_bytes(at, (sizes[i] + PAGE - 1) & ~(PAGE - 1)))
+			TH_LOG("%u bytes", sizes[i]);
+		ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	}
+	close(pool);
+}
+
+TEST_F(pool, copied_in_memory_shows_nothing_behind_its_end)
+{
+	struct iolite_extent ext;
+	int pool = pool_create(&self->r, 0);
+	unsigned int k, len;
+
+	for (len = 1; len < 3 * PAGE; len += 1111) {
+		char *at, *page;
+
+		for (k = 0; k < 20; k++)
+			ASSERT_EQ(CHUNK, op_alloc(&self->r, k, pool, self->data, CHUNK));
+		ASSERT_EQ(20, op_free(&self->r, 0, 20));
+		ASSERT_EQ((int)len, op_alloc(&self->r, 0, pool, self->data, len));
+		while (op_map(&self->r, 0, &ext, 1, len - 1) == 1) {
+			at = (char *)(uintptr_t)ext.addr + ext.len;
+			page = (char *)(((uintptr_t)at + PAGE - 1) & ~(PAGE - 1UL));
+			EXPECT_EQ(0, nonzero_bytes(at, page - at))
+				TH_LOG("%u bytes", len);
+			break;
+		}
+		ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	}
+	close(pool);
+}
+
+/* Two users share a pool: neither sees what the other left in it */
+TEST_F(pool, recycled_memory_shows_nothing_to_another_user)
+{
+	int pool = pool_create(&self->r, 0), status;
+	unsigned int k;
+
+	for (k = 0; k < 20; k++)
+		ASSERT_EQ(CHUNK, op_alloc(&self->r, k, pool, self->data, CHUNK));
+	ASSERT_EQ(20, op_free(&self->r, 0, 20));
+	if (!fork()) {
+		struct ring r;
+		char *at;
+
+		if ((!geteuid() && setuid(NOBODY)) || ring_open(&r, 32) || ring_join(&r))
+			_exit(1);
+		for (k = 0; k < 20; k++) {
+			if (op_alloc_writable(&r, k, pool, CHUNK, &at) != CHUNK)
+				_exit(2);
+			if (nonzero_bytes(at, CHUNK))
+				_exit(3);
+		}
+		_exit(0);
+	}
+	wait(&status);
+	EXPECT_EQ(0, status);
+	close(pool);
+}
+
+/* ---- the memory cgroup ---- */
+
+#define CGROUP	"/tmp/iolite-cgroup"
+#define MB	(1UL << 20)
+
+static int make_cgroup(const char *name, unsigned long max)
+{
+	char path[256], text[32];
+
+	mkdir(CGROUP, 0755);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL) && errno != EBUSY)
+		return -errno;
+	write_file(CGROUP "/cgroup.subtree_control", "+memory");
+	snprintf(path, sizeof(path), CGROUP "/%s", name);
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), CGROUP "/%s/memory.max", name);
+	snprintf(text, sizeof(text), "%lu", max);
+	return write_file(path, text);
+}
+
+static long cgroup_current(const char *name)
+{
+	char path[256], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), CGROUP "/%s/memory.current", name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return -1;
+	close(fd);
+	return atol(text);
+}
+
+TEST_F_TIMEOUT(pool, memory_is_charged_to_the_cgroup_of_who_allocates, 60)
+{
+	char path[256];
+	int status;
+	pid_t pid;
+
+	if (geteuid() || make_cgroup("limited", 16 * MB))
+		SKIP(return, "a memory cgroup needs root, cgroup2 and CONFIG_MEMCG");
+	snprintf(path, sizeof(path), CGROUP "/limited/cgroup.procs");
+	pid = fork();
+	if (!pid) {
+		int pool, ret = 0, i;
+		struct ring r;
+
+		/* 0 is whoever writes */
+		if (write_file(path, "0") || ring_open(&r, 1024))
+			_exit(1);
+		pool = pool_create(&r, 0);
+		for (i = 0; i < 1000; i++) {
+			ret = op_alloc(&r, i, pool, self->data, CHUNK);
+			if (ret < 0)
+				break;
+			if (i == 64 && cgroup_current("limited") < 64 * CHUNK)
+				_exit(2);
+		}
+		if (i > 16 * (int)MB / CHUNK)
+			_exit(3);
+		if (ret != -ENOMEM)
+			_exit(4);
+		/* and what was given back can be had again */
+		if (op_free(&r, 0, 10) != 10)
+			_exit(5);
+		_exit(op_alloc(&r, 0, pool, self->data, CHUNK) == CHUNK ? 0 : 6);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+
+	/* nobody else has noticed */
+	EXPECT_EQ(CHUNK, op_alloc(&self->r, 0, pool_create(&self->r, 0), self->data, CHUNK));
+	rmdir(CGROUP "/limited");
+	umount(CGROUP);
+}
+
+/* ---- slots ---- */
+
+TEST_F(pool, largest_table_works_to_its_last_slot)
+{
+	long max = sysctl_get("iolite_max_slots");
+	struct ring r;
+	int pool;
+
+	ASSERT_EQ(0, ring_open(&r, max));
+	pool = pool_create(&r, 0);
+	ASSERT_EQ(5, op_alloc(&r, max - 1, pool, self->data, 5));
+	EXPECT_EQ(5, op_length(&r, max - 1));
+	EXPECT_EQ(-EINVAL, op_length(&r, max));
+	EXPECT_EQ(1, op_free(&r, 0, max));
+	close(pool);
+	ring_close(&r);
+}
+
+FS_HARNESS_MAIN
