@@ -50,6 +50,20 @@ static bool io_iolite_supports_nowait(struct io_kiocb *req, __poll_t mask)
 	return false;
 }
 
+/* Without an iterator there is only ->read(), which wants user memory. */
+static int io_iolite_check_file(struct file *file, int ddir)
+{
+	bool read = ddir == READ;
+
+	if (!(file->f_mode & (read ? FMODE_READ : FMODE_WRITE)))
+		return -EBADF;
+	if (!(file->f_mode & (read ? FMODE_CAN_READ : FMODE_CAN_WRITE)))
+		return -EINVAL;
+	if (read ? !file->f_op->read_iter : !file->f_op->write_iter)
+		return S_ISDIR(file_inode(file)->i_mode) ? -EISDIR : -EOPNOTSUPP;
+	return 0;
+}
+
 /*
  * Sets up one attempt.  It is synchronous as far as the file can tell, so the
  * kiocb may live on the stack.  Direct I/O would wait for the device then, so
@@ -61,8 +75,9 @@ static int io_iolite_init_kiocb(struct io_kiocb *req, struct kiocb *kiocb, int d
 	struct file *file = req->file;
 	int ret;
 
-	if (unlikely(!(file->f_mode & (ddir == READ ? FMODE_READ : FMODE_WRITE))))
-		return -EBADF;
+	ret = io_iolite_check_file(file, ddir);
+	if (unlikely(ret))
+		return ret;
 	if (!(req->flags & REQ_F_FIXED_FILE))
 		req->flags |= io_file_get_flags(file);
 
@@ -646,8 +661,6 @@ static ssize_t io_iolite_write_file(struct io_kiocb *req, struct io_iolite_write
 				   issue_flags);
 	if (ret)
 		return ret;
-	if (!file->f_op->write_iter || file->f_op->write)
-		return -EOPNOTSUPP;
 	if (kiocb.ki_flags & IOCB_NOWAIT && req->flags & REQ_F_ISREG &&
 	    !(kiocb.ki_flags & IOCB_DIRECT) && !(file->f_op->fop_flags & FOP_BUFFER_WASYNC))
 		return -EAGAIN;
@@ -679,11 +692,12 @@ static ssize_t io_iolite_write_file(struct io_kiocb *req, struct io_iolite_write
 
 /* Whether to go on after a transfer that fell short */
 static bool io_iolite_write_more(struct io_kiocb *req, struct io_iolite_write *wr,
-				 struct socket *sock)
+				 struct socket *sock, unsigned int issue_flags)
 {
 	if (sock)
 		return wr->op_flags & MSG_WAITALL && sock->type == SOCK_STREAM;
-	return !(req->flags & REQ_F_NOWAIT) && io_iolite_is_storage(req);
+	return issue_flags & IO_URING_F_NONBLOCK && !(req->flags & REQ_F_NOWAIT) &&
+	       io_iolite_is_storage(req);
 }
 
 static void io_iolite_write_finish(struct io_kiocb *req, struct io_iolite_write *wr)
@@ -725,7 +739,7 @@ int io_iolite_write(struct io_kiocb *req, unsigned int issue_flags)
 	io_ring_submit_lock(ctx, issue_flags);
 	wr->obj->agg.cursor += ret;
 	wr->done += ret;
-	more = ret && wr->done < wr->len && io_iolite_write_more(req, wr, sock);
+	more = ret && wr->done < wr->len && io_iolite_write_more(req, wr, sock, issue_flags);
 	/* by hand: who reaps the completion may use the aggregate at once */
 	if (!more)
 		io_iolite_write_finish(req, wr);
