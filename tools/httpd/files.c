@@ -139,6 +139,8 @@ static int file_open(struct files *fs, const char *path, time_t now, struct file
 		!S_ISREG(st.st_mode) ? -EACCES : 0;
 	if (error)
 		goto out_close;
+	/* reads of the file may wait; only opening what is none must not */
+	fcntl(fd, F_SETFL, 0);
 	error = -ENOMEM;
 	file = calloc(1, sizeof(*file) + size);
 	if (!file)
