@@ -514,16 +514,28 @@ static bool io_iolite_takes_pages(const struct sock *sk)
 	return false;
 }
 
+/*
+ * A UNIX socket looks at its limit before a packet only, and fills that with as
+ * many pages as it is given.  So give it no more at once than it would take of
+ * bytes.  TCP has a limit of its own.
+ */
+static size_t io_iolite_send_max(const struct sock *sk)
+{
+	if (sk->sk_family != AF_UNIX)
+		return SIZE_MAX;
+	return READ_ONCE(sk->sk_sndbuf) / 2;
+}
+
 static ssize_t io_iolite_send_stream(struct socket *sock, struct msghdr *msg,
 				     const struct iolite_agg *agg, size_t len)
 {
+	size_t bytes, sent = 0, max = io_iolite_send_max(sock->sk);
 	struct bio_vec bvecs[IO_IOLITE_BVECS];
 	unsigned int nr, flags = msg->msg_flags;
-	size_t bytes, sent = 0;
 	ssize_t ret;
 
 	do {
-		nr = iolite_agg_bvecs(agg, agg->cursor + sent, len - sent, bvecs,
+		nr = iolite_agg_bvecs(agg, agg->cursor + sent, min(len - sent, max), bvecs,
 				      ARRAY_SIZE(bvecs), &bytes);
 		iov_iter_bvec(&msg->msg_iter, ITER_SOURCE, bvecs, nr, bytes);
 		msg->msg_flags = sent + bytes < len ? flags | MSG_MORE : flags;
