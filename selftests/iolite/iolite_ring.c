@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -402,8 +403,8 @@ TEST_F(uring, other_ring_does_not_see_the_slots)
 
 TEST_F(uring, cloning_registered_buffers_clones_no_slots)
 {
-	static char page[4096] __aligned(4096);
-	struct iovec { void *base; size_t len; } iov = { page, sizeof(page) };
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec iov = { page, 4096 };
 	struct io_uring_clone_buffers clone = { .src_fd = self->e.r.fd };
 	struct ring other;
 
