@@ -90,5 +90,7 @@ void conn_drain(struct conn *c);
 void send_begin(struct conn *c);
 void send_again(struct conn *c);
 void send_completed(struct conn *c, enum ring_tag tag, int res);
+/* Tells a client that there is no room. */
+void send_refusal(int fd);
 
 #endif

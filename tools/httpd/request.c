@@ -169,6 +169,8 @@ static int parse_head(struct request *req, char *buf, size_t *used, size_t len)
 		if (status)
 			return status;
 		req->head = *used + 1;	/* the parser stopped at the last line feed */
+		if (req->head > REQUEST_MAX_HEADER)
+			return 431;
 		http_parser_pause(&req->parser, 0);
 		return 0;
 	}

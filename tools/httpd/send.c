@@ -23,9 +23,15 @@
 #define PIECE_MAX	(512 * 1024)
 #define PIECE_MIN	(32 * 1024)
 
-static const char no_memory[] =
-	"HTTP/1.1 503 Service Unavailable\r\nServer: iolite-httpd\r\nRetry-After: 1\r\n"
-	"Content-Length: 0\r\nConnection: close\r\n\r\n";
+/* Needs neither an aggregate nor a request; the client may not get it, though. */
+void send_refusal(int fd)
+{
+	static const char refusal[] =
+		"HTTP/1.1 503 Service Unavailable\r\nServer: iolite-httpd\r\nRetry-After: 1\r\n"
+		"Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+	send(fd, refusal, sizeof(refusal) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
 
 static bool last_piece(const struct conn *c)
 {
@@ -154,8 +160,8 @@ static void chain_failed(struct conn *c, int error)
 		} else if (c->resp.status != 503) {
 			conn_respond_error(c, 503);
 		} else {
-			/* not even this page: the last resort needs no aggregate */
-			send(c->fd, no_memory, sizeof(no_memory) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+			/* there is no memory even for this page */
+			send_refusal(c->fd);
 			c->resp.close = true;
 			conn_response_done(c, true);
 		}

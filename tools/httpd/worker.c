@@ -14,10 +14,6 @@
 #define CQ_ENTRIES	16384
 #define FORCE_SECONDS	5	/* after the drain, for what was cut off to end */
 
-static const char refusal[] =
-	"HTTP/1.1 503 Service Unavailable\r\nServer: iolite-httpd\r\nRetry-After: 1\r\n"
-	"Content-Length: 0\r\nConnection: close\r\n\r\n";
-
 static void accept_begin(struct worker *w)
 {
 	struct io_uring_sqe *sqe = ring_sqes(&w->ring, 1);
@@ -44,7 +40,7 @@ static void accepted(struct worker *w, const struct io_uring_cqe *cqe)
 	} else if (atomic_fetch_add(&server->nr_conns, 1) >= server->options->max_connections) {
 		atomic_fetch_sub(&server->nr_conns, 1);
 		stats_add(&w->stats, STAT_connections_refused, 1);
-		send(cqe->res, refusal, sizeof(refusal) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		send_refusal(cqe->res);
 		close(cqe->res);
 	} else {
 		conn_open(w, cqe->res);
