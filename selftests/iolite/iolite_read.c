@@ -439,6 +439,23 @@ TEST_F(special, proc_file_is_copied)
 	close(fd);
 }
 
+/* Its pages can be pinned without a write fault, so it is never sealed */
+TEST_F(special, memfd_is_copied)
+{
+	int fd = memfd_create("iolite", 0);
+	char old[5000];
+	long before = stat_get("copied_fs");
+
+	fill_pattern(self->seen, 5000, 3);
+	ASSERT_EQ(5000, write(fd, self->seen, 5000));
+	ASSERT_EQ(5000, op_read(&self->r, 0, fd, 0, 8192));
+	EXPECT_EQ(before + 5000, stat_get("copied_fs"));
+	ASSERT_EQ(12, pwrite(fd, "new contents", 12, 0));
+	ASSERT_EQ(5000, agg_bytes(&self->r, 0, old, 5000));
+	EXPECT_SAME(self->seen, old, 5000);
+	close(fd);
+}
+
 TEST_F(special, pipe_is_copied)
 {
 	int fd[2];

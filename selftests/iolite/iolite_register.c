@@ -249,6 +249,21 @@ TEST_F(restricted, ring_refuses_registrations)
 	EXPECT_EQ(-EACCES, ring_register(&self->r, IOLITE_UNREGISTER_TABLE, NULL, 0));
 }
 
+TEST_F(restricted, ring_allows_the_registrations_that_are_listed)
+{
+	struct io_uring_restriction res = {
+		.opcode = IORING_RESTRICTION_REGISTER_OP,
+		.register_op = IOLITE_REGISTER_POOL,
+	};
+	int pool;
+
+	ASSERT_EQ(0, restrict_ring(&self->r, &res, 1));
+	pool = pool_create(&self->r, 0);
+	EXPECT_LE(0, pool);
+	EXPECT_EQ(-EACCES, ring_table(&self->r, 4));
+	close(pool);
+}
+
 /* ---- pools ---- */
 
 FIXTURE(pool) {

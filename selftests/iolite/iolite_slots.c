@@ -128,7 +128,7 @@ TEST_F(slots, allocated_slots_are_told_by_the_cqe_until_the_table_is_full)
 	unsigned int i, slot, seen = 0;
 
 	for (i = 0; i < NR_SLOTS; i++) {
-		ASSERT_EQ(1, op_alloc(&self->r, IOLITE_SLOT_ALLOC, self->pool, "abcd" + i, 1));
+		ASSERT_EQ(1, op_alloc(&self->r, IOLITE_SLOT_ALLOC, self->pool, &"abcd"[i], 1));
 		slot = cqe_slot(self->r.cqe_flags);
 		ASSERT_LT(slot, NR_SLOTS);
 		EXPECT_EQ(0, seen & (1 << slot))

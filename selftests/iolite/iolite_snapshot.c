@@ -355,17 +355,24 @@ static int store_through_map(struct subject *s, const char *other)
 	return result(munmap(map, SIZE), 0);
 }
 
+/* Puts every page into the page table by a load */
+static void load_pages(const char *map)
+{
+	int off;
+
+	for (off = 0; off < SIZE; off += PAGE)
+		*(volatile const char *)(map + off);
+}
+
 /* A load may put a writable entry into the page table, for the page and its neighbours */
 static int load_and_store_through_map(struct subject *s, const char *other)
 {
 	char *map = map_file(s, PROT_READ | PROT_WRITE);
-	volatile char sum = 0;
 	int off;
 
 	if (!map)
 		return -errno;
-	for (off = 0; off < SIZE; off += PAGE)
-		sum += map[off];
+	load_pages(map);
 	for (off = 0; off < SIZE; off += PAGE)
 		map[off + 9] ^= 0x55;
 	return result(munmap(map, SIZE), 0);
@@ -374,13 +381,11 @@ static int load_and_store_through_map(struct subject *s, const char *other)
 static int store_after_mprotect(struct subject *s, const char *other)
 {
 	char *map = map_file(s, PROT_READ);
-	volatile char sum = 0;
 	int off;
 
 	if (!map)
 		return -errno;
-	for (off = 0; off < SIZE; off += PAGE)
-		sum += map[off];
+	load_pages(map);
 	if (mprotect(map, SIZE, PROT_READ | PROT_WRITE))
 		return -errno;
 	for (off = 0; off < SIZE; off += 2 * PAGE)
@@ -598,7 +603,6 @@ TEST_F(snapshot, survives_unlink_and_reuse_of_memory)
 TEST_F(snapshot, survives_stores_through_a_mapping_that_was_there_before)
 {
 	long mapped = stat_get("copied_mapped");
-	volatile char sum = 0;
 	int off;
 
 	self->file.map = map_file(&self->file, PROT_READ | PROT_WRITE);
@@ -608,7 +612,6 @@ TEST_F(snapshot, survives_stores_through_a_mapping_that_was_there_before)
 	for (off = 0; off < SIZE; off += PAGE) {
 		self->file.map[off] = self->data[off];
 		self->twin.map[off] = self->data[off];
-		sum += self->file.map[off];
 	}
 	check(_metadata, self, store_through_old_map);
 	TH_LOG("%ld of %d bytes were copied because the file was mapped",
@@ -618,13 +621,9 @@ TEST_F(snapshot, survives_stores_through_a_mapping_that_was_there_before)
 /* The same, but the mapping is opened for writing only later */
 TEST_F(snapshot, survives_stores_through_a_mapping_that_was_read_only_before)
 {
-	volatile char sum = 0;
-	int off;
-
 	self->file.map = map_file(&self->file, PROT_READ);
 	self->twin.map = map_file(&self->twin, PROT_READ);
-	for (off = 0; off < SIZE; off += PAGE)
-		sum += self->file.map[off];
+	load_pages(self->file.map);
 	ASSERT_EQ(SIZE, op_read(&self->r, 0, self->file.fd, 0, SIZE));
 	ASSERT_EQ(0, mprotect(self->file.map, SIZE, PROT_READ | PROT_WRITE));
 	ASSERT_EQ(0, store_through_old_map(&self->file, self->other));
