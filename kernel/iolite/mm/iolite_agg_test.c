@@ -184,15 +184,14 @@ static void check_shape(struct kunit *test, const struct iolite_agg *agg)
 static void expect_bytes(struct kunit *test, const u8 *seen, const u8 *expected, u32 len,
 			 const char *how)
 {
-	u32 i;
+	u32 i = 0;
 
-	for (i = 0; i < len; i++) {
-		if (seen[i] != expected[i]) {
-			KUNIT_FAIL(test, "%s: byte %u of %u is %#x, expected %#x", how, i, len,
-				   seen[i], expected[i]);
-			return;
-		}
-	}
+	if (!memcmp(seen, expected, len))
+		return;
+	while (seen[i] == expected[i])
+		i++;
+	KUNIT_FAIL(test, "%s: byte %u of %u is %#x, expected %#x", how, i, len,
+		   seen[i], expected[i]);
 }
 
 static void check_model(struct kunit *test, const struct model *m)
