@@ -16,7 +16,7 @@ import time
 
 # "  CC      mm/gup.o", and not the lines of linking, generating and installing
 OBJECT = re.compile(r"^  (CC|AS|HOSTCC|LDS)\s")
-FIRST_GUESS = 1500
+FIRST_GUESS = 1550
 
 
 def main():

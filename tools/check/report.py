@@ -16,6 +16,7 @@ LOGS = os.path.join(BUILD, "logs")
 
 
 JOB = """\
+cat /sys/kernel/mm/iolite/buffers > /run/job/iolite
 cd {directory} || exit
 for program in {programs}; do
 	echo "test program $program" > /dev/kmsg
@@ -115,6 +116,9 @@ class Report:
                 self.tap(name, guest.read(name + ".tap"), int(status), log)
             else:
                 self.fail(name, "the guest went down before it was done", log)
+        # Without it every test would only be skipped.
+        self.check("the kernel has IO-Lite", None if guest.read("iolite") else "it does not",
+                   guest.path("console"))
         self.check("kernel log", guest.why_not())
 
 

@@ -34,4 +34,4 @@ def run(report, kernel):
             why = why or line.strip("# ")
     if not seen:
         report.fail("boot", "no KUnit test of IO-Lite reported", log)
-    report.check("kernel-log", guest.why_not(), None)
+    report.check("kernel log", guest.why_not(), None)
