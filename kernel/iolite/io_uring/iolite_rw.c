@@ -505,9 +505,9 @@ static bool io_iolite_takes_pages(const struct sock *sk)
 	switch (sk->sk_family) {
 	case AF_INET:
 	case AF_INET6:
-		if (sk->sk_protocol == IPPROTO_TCP)
-			return sk->sk_route_caps & NETIF_F_SG;
-		return sk->sk_protocol == IPPROTO_UDP;
+		if (sk->sk_type == SOCK_STREAM)
+			return sk->sk_protocol == IPPROTO_TCP && sk->sk_route_caps & NETIF_F_SG;
+		return sk->sk_type == SOCK_DGRAM && sk->sk_protocol == IPPROTO_UDP;
 	case AF_UNIX:
 		return sk->sk_type == SOCK_STREAM;
 	}
