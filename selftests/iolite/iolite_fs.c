@@ -26,6 +26,7 @@ struct fs_state {
 
 static struct fs_state fs_states[FS_NR] = {
 	[FS_TMPFS] = { "tmpfs", NULL, NULL, TOP },
+	[FS_HUGE]  = { "tmpfs", NULL, NULL, TOP "/huge" },
 	[FS_EXT4]  = { "ext4", "mkfs.ext4 -q -F -E lazy_itable_init=1", "64M", TOP "/ext4" },
 	[FS_XFS]   = { "xfs", "mkfs.xfs -q -f", "300M", TOP "/xfs" },
 };
@@ -35,12 +36,14 @@ static bool shell(const char *command)
 	return system(command) == 0;
 }
 
-static bool mount_image(const struct fs_state *f)
+static bool mount_fs(const struct fs_state *f)
 {
 	char command[256];
 
 	if (mkdir(f->dir, 0755))
 		return false;
+	if (!f->mkfs)
+		return !mount("iolite", f->dir, f->name, 0, "huge=always");
 	snprintf(command, sizeof(command),
 		 "PATH=$PATH:/usr/sbin:/sbin; truncate -s %s %s.img && %s %s.img >/dev/null 2>&1 && "
 		 "mount -t %s -o loop %s.img %s 2>/dev/null",
@@ -73,9 +76,10 @@ void fs_mount_all(void)
 
 		if (!own)
 			snprintf(f->missing, sizeof(f->missing), "%s: mounting needs root", f->name);
-		else if (!mount_image(f))
-			snprintf(f->missing, sizeof(f->missing),
-				 "%s: no mkfs.%s, no loop device or not in the kernel", f->name, f->name);
+		else if (!mount_fs(f))
+			snprintf(f->missing, sizeof(f->missing), "%s: %s", f->name, f->mkfs ?
+				 "no mkfs, no loop device or not in the kernel" :
+				 "the kernel has no huge pages");
 	}
 }
 

@@ -9,6 +9,7 @@
 
 enum fs {
 	FS_TMPFS,
+	FS_HUGE,	/* tmpfs with large folios */
 	FS_EXT4,
 	FS_XFS,
 	FS_NR,
@@ -29,6 +30,7 @@ void fs_sync(enum fs fs);
 #define FS_VARIANTS(fixture)						\
 	FIXTURE_VARIANT(fixture) { enum fs fs; };			\
 	FIXTURE_VARIANT_ADD(fixture, tmpfs) { .fs = FS_TMPFS };		\
+	FIXTURE_VARIANT_ADD(fixture, huge) { .fs = FS_HUGE };		\
 	FIXTURE_VARIANT_ADD(fixture, ext4) { .fs = FS_EXT4 };		\
 	FIXTURE_VARIANT_ADD(fixture, xfs) { .fs = FS_XFS }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* WRITE to sockets: streams, datagrams, full sockets, flags of send(2) */
 #include <arpa/inet.h>
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -498,6 +499,60 @@ TEST(socket_that_is_not_connected_is_refused)
 	EXPECT_EQ(-EPIPE, op_write(&e.r, 0, out, 5, 0));
 	EXPECT_EQ(0, op_edit(&e.r, 0, IOLITE_EDIT_TELL, 0, 0, 0));
 	close(out);
+	env_close(&e);
+}
+
+/* ---- kTLS ---- */
+
+#ifndef SOL_TLS
+#define SOL_TLS	282
+#endif
+#ifndef TCP_ULP
+#define TCP_ULP	31
+#endif
+
+static int start_tls(int out, int in)
+{
+	struct tls12_crypto_info_aes_gcm_128 key = {
+		.info.version = TLS_1_2_VERSION,
+		.info.cipher_type = TLS_CIPHER_AES_GCM_128,
+	};
+
+	return setsockopt(out, IPPROTO_TCP, TCP_ULP, "tls", 4) ||
+	       setsockopt(in, IPPROTO_TCP, TCP_ULP, "tls", 4) ||
+	       setsockopt(out, SOL_TLS, TLS_TX, &key, sizeof(key)) ||
+	       setsockopt(in, SOL_TLS, TLS_RX, &key, sizeof(key)) ? -errno : 0;
+}
+
+/* I1: encryption must have a page of its own to write to */
+TEST(encrypted_bytes_arrive_and_leave_file_and_memory_alone)
+{
+	const int len = 20 * PAGE;
+	struct env e;
+	int out, in, slot;
+
+	if (!iolite_present())
+		SKIP(return, "the kernel has no IO-Lite");
+	ASSERT_EQ(0, env_open(&e));
+	ASSERT_EQ(0, tcp_pair(&out, &in));
+	if (start_tls(out, in))
+		SKIP(return, "the kernel has no CONFIG_TLS or no AES-GCM");
+	ASSERT_EQ(len, op_read(&e.r, 0, e.file, 0, len));
+	ASSERT_EQ(len, op_alloc(&e.r, 1, e.pool, e.data, len));
+	for (slot = 0; slot < 2; slot++) {
+		ASSERT_EQ(len, op_write(&e.r, slot, out, 0, MSG_WAITALL));
+		ASSERT_EQ(len, read_full(in, e.seen, len));
+		EXPECT_SAME(e.data, e.seen, len)
+			TH_LOG("received");
+		ASSERT_EQ(len, agg_bytes(&e.r, slot, e.seen, len));
+		EXPECT_SAME(e.data, e.seen, len)
+			TH_LOG("the aggregate");
+	}
+	ASSERT_EQ(len, pread_full(e.file, e.seen, len, 0));
+	EXPECT_SAME(e.data, e.seen, len)
+		TH_LOG("the file");
+	close(out);
+	close(in);
 	env_close(&e);
 }
 

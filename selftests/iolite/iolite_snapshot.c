@@ -51,6 +51,7 @@ FIXTURE_VARIANT(snapshot) {
 		.fs = FS_ ## d, .dirty = sizeof(#state) == sizeof("dirty"), \
 	}
 VARIANT(tmpfs, dirty, TMPFS);	/* tmpfs folios are never clean in any other sense */
+VARIANT(huge, dirty, HUGE);
 VARIANT(ext4, clean_, EXT4);
 VARIANT(ext4, dirty, EXT4);
 VARIANT(xfs, clean_, XFS);
