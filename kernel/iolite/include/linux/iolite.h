@@ -12,14 +12,13 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/uio.h>
+#include <uapi/linux/iolite.h>
 
 struct file;
 struct folio;
 struct iolite_pool;
 struct user_struct;
 struct vm_area_struct;
-struct vm_fault;
-struct iolite_extent;
 
 enum iolite_origin {
 	IOLITE_POOL,		/* memory of an iolite_pool */
@@ -91,6 +90,8 @@ struct iolite_agg_node;
  * @len: bytes
  * @cursor: position of the next write, 0 .. @len
  * @nr: slices
+ * @unsealed: some buffer was not sealed when it was added; iolite_agg_seal()
+ *	clears this
  * @root: persistent tree of slices, shared between aggregates; NULL while the
  *	slices fit into @slices
  * @slices: the slices of a small aggregate; each owns a reference to its buffer
@@ -102,6 +103,7 @@ struct iolite_agg {
 	u64			len;
 	u64			cursor;
 	u32			nr;
+	bool			unsealed;
 	struct iolite_agg_node	*root;
 	struct iolite_slice	slices[IOLITE_AGG_INLINE];
 };
@@ -122,13 +124,13 @@ unsigned int iolite_agg_bvecs(const struct iolite_agg *agg, u64 pos, size_t len,
 			      struct bio_vec *bvecs, unsigned int max, size_t *bytes);
 
 /* Visits slices in order from a byte position on; see iolite_agg_iter_next() */
-#define IOLITE_AGG_MAX_DEPTH	32
+#define IOLITE_AGG_MAX_DEPTH	9
 struct iolite_agg_iter {
 	const struct iolite_agg	*agg;
 	u64			pos;	/* of the next slice's first byte */
 	u32			skip;	/* bytes of the next slice before pos */
-	u32			idx;	/* inline slice, or entry of the leaf */
-	int			depth;
+	u32			idx;	/* of the next inline slice */
+	int			depth;	/* of the leaf in path; at[] of it is the next slice */
 	const struct iolite_agg_node *path[IOLITE_AGG_MAX_DEPTH];
 	u16			at[IOLITE_AGG_MAX_DEPTH];
 };
@@ -175,6 +177,7 @@ enum iolite_stat {
 };
 
 void iolite_stat_add(enum iolite_stat stat, long n);
+long iolite_stat_read(enum iolite_stat stat);
 void iolite_count_copy(enum iolite_copy_reason reason, size_t bytes);
 
 extern unsigned long sysctl_iolite_max_user_pages;
@@ -204,33 +207,22 @@ int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr);
 /* ---- Files: mm/iolite_file.c ---- */
 
 /**
- * struct iolite_sink - where a read(2)-like call leaves its data: an iterator
- *	that takes folios by reference and anything else by counted copy
- * @iter: handed to ->read_iter(); count is what is still wanted
- * @agg: receives the slices
+ * struct iolite_sink - where iolite_read_iter() leaves what it read
+ * @agg: receives the slices; more than was there before even if an error is
+ *	returned in the end
  * @pool: memory for what has to be copied
- * @user: charged for held file pages
- * @reason: counted for bytes that are copied in
- * @mapping: of the last folio offered, and whether it can be sealed
- * @error: first error that the iterator interface could not report
+ * @user: charged for held page-cache pages
+ * @nowait: do not sleep; set from the kiocb
+ * @error: why the iterator took less than it was offered
  */
 struct iolite_sink {
-	struct iov_iter		iter;
 	struct iolite_agg	*agg;
 	struct iolite_pool	*pool;
 	struct user_struct	*user;
-	enum iolite_copy_reason	reason;
-	struct address_space	*mapping;
-	bool			mapping_ok;
 	bool			nowait;
 	int			error;
-	/* the pool buffer that copies go to, and how much of it is used */
-	struct iolite_buf	*tail;
-	u32			tail_used;
 };
 
-void iolite_sink_init(struct iolite_sink *sink, struct iolite_agg *agg, size_t len,
-		      struct iolite_pool *pool, struct user_struct *user);
-ssize_t iolite_read_iter(struct kiocb *iocb, struct iolite_sink *sink);
+ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sink);
 
 #endif /* _LINUX_IOLITE_H */

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Sealed page-cache folios: what the paths that change a folio's bytes call.
+ *
+ * A folio is sealed when IO-Lite hands it out, and stays so until somebody
+ * wants to write: a folio that nobody reads any more is then unsealed, one
+ * that is still read is replaced in its mapping (I1).
+ */
+#ifndef _LINUX_IOLITE_COW_H
+#define _LINUX_IOLITE_COW_H
+
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+enum migrate_mode;
+
+#ifdef CONFIG_IOLITE
+struct folio *__iolite_write_folio(struct folio *folio, bool nowait);
+struct folio *__iolite_truncate_folio(struct folio *folio);
+vm_fault_t __iolite_shared_fault(struct folio *folio);
+bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio);
+int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
+			  struct folio *src, void *src_private);
+int iolite_seal_folio(struct folio *folio, bool nowait);
+
+/*
+ * The inode's file system finds folios to write to with FGP_WRITE or one of
+ * the calls below, and can migrate them.  Inode initialisation only.
+ */
+static inline void mapping_set_iolite(struct address_space *mapping)
+{
+	set_bit(AS_IOLITE, &mapping->flags);
+}
+
+static inline void mapping_clear_iolite(struct address_space *mapping)
+{
+	clear_bit(AS_IOLITE, &mapping->flags);
+}
+
+static inline bool mapping_iolite(const struct address_space *mapping)
+{
+	return test_bit(AS_IOLITE, &mapping->flags);
+}
+
+/* A folio of the mapping was sealed at some time. */
+static inline bool mapping_iolite_sealed(const struct address_space *mapping)
+{
+	return test_bit(AS_IOLITE_SEALED, &mapping->flags);
+}
+
+#else
+static inline void mapping_set_iolite(struct address_space *mapping) { }
+static inline void mapping_clear_iolite(struct address_space *mapping) { }
+
+static inline bool mapping_iolite_sealed(const struct address_space *mapping)
+{
+	return false;
+}
+
+static inline struct folio *__iolite_write_folio(struct folio *folio, bool nowait)
+{
+	return folio;
+}
+
+static inline struct folio *__iolite_truncate_folio(struct folio *folio)
+{
+	return folio;
+}
+
+static inline vm_fault_t __iolite_shared_fault(struct folio *folio)
+{
+	return 0;
+}
+
+static inline bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
+{
+	return false;
+}
+
+static inline int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
+					struct folio *src, void *src_private)
+{
+	return -EAGAIN;
+}
+#endif
+
+/**
+ * iolite_write_folio - make a page-cache folio's bytes safe to change
+ * @folio: locked, with a reference of the caller's
+ * @nowait: do not sleep
+ *
+ * Return: @folio, or the folio that took its place in the mapping, locked and
+ * referenced for the caller in @folio's stead; or an ERR_PTR, with @folio
+ * unlocked and put: -EAGAIN if it had to sleep, -ENOMEM.
+ */
+static inline struct folio *iolite_write_folio(struct folio *folio, bool nowait)
+{
+	if (likely(!folio_test_sealed(folio)))
+		return folio;
+	return __iolite_write_folio(folio, nowait);
+}
+
+/**
+ * iolite_truncate_folio - like iolite_write_folio(), for callers that cannot fail
+ * @folio: locked, with a reference of the caller's
+ *
+ * Return: @folio or the one in its place.
+ */
+static inline struct folio *iolite_truncate_folio(struct folio *folio)
+{
+	if (likely(!folio_test_sealed(folio)))
+		return folio;
+	return __iolite_truncate_folio(folio);
+}
+
+/**
+ * iolite_shared_fault - a folio is about to be mapped writable and shared
+ * @folio: locked, with a reference of the fault's
+ *
+ * Return: 0 to go on with @folio, else it was unlocked and put, and the fault
+ * returns this.
+ */
+static inline vm_fault_t iolite_shared_fault(struct folio *folio)
+{
+	if (likely(!folio_test_sealed(folio)))
+		return 0;
+	return __iolite_shared_fault(folio);
+}
+
+/**
+ * iolite_wp_shared - a shared mapping of a folio is about to become writable
+ * @vmf: the fault, with the page table locked
+ * @folio: mapped at the fault's address
+ *
+ * Return: false to go on; true if the fault is to be taken again, with the
+ * page table unlocked.
+ */
+static inline bool iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
+{
+	if (likely(!mapping_iolite_sealed(vmf->vma->vm_file->f_mapping)))
+		return false;
+	return __iolite_wp_shared(vmf, folio);
+}
+
+#endif /* _LINUX_IOLITE_COW_H */

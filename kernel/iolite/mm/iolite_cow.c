@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IO-Lite: sealing page-cache folios, and copy on write by migration (I1).
+ *
+ * The flag PG_sealed says that the folio may be held by somebody to whom its
+ * bytes were promised not to change.  Rules:
+ *
+ *  - It goes from clear to set under the folio lock, only while the folio is
+ *    uptodate, nobody can store to it through a mapping or by DMA and, where
+ *    there is write-back, clean: write-back zeroes what lies beyond the end of
+ *    the file in place.
+ *  - It goes from set to clear under the folio lock, and only if nobody holds
+ *    the folio.  A reader takes its reference first and looks at the flag
+ *    then; a writer clears the flag first and looks at the reference count
+ *    then.  One of the two sees the other.
+ *  - Whoever changes bytes holds the folio lock and has seen the flag clear, or
+ *    made it so by iolite_write_folio().  A store through a shared mapping has
+ *    seen it clear in the fault that made the mapping writable; while such
+ *    mappings exist, nothing of the file is sealed.
+ *
+ * Lock order: mmap_lock or VMA lock, folio lock, i_mmap_rwsem, page table lock.
+ */
+#include <linux/backing-dev.h>
+#include <linux/iolite.h>
+#include <linux/iolite_cow.h>
+#include <linux/memcontrol.h>
+#include <linux/migrate.h>
+#include <linux/rmap.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
+
+#include "internal.h"
+
+/* Does anybody but the page cache, page tables and the caller hold the folio? */
+static bool iolite_folio_held(struct folio *folio)
+{
+	if (folio_ref_count(folio) <= folio_expected_ref_count(folio) + 1)
+		return false;
+	if (folio_test_lru(folio))
+		return true;
+	/* A batch on its way to the LRU holds a reference, often this CPU's. */
+	lru_add_drain();
+	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
+}
+
+/**
+ * iolite_seal_folio - promise that the folio's bytes do not change while held
+ * @folio: page-cache folio with a reference of the caller's, not locked by it
+ * @nowait: do not sleep
+ *
+ * The promise holds as long as the caller, or anyone who got a reference from
+ * it, keeps its reference.
+ *
+ * Return: 0, or a positive enum iolite_copy_reason if the folio must be copied
+ * instead, or -EAGAIN if it had to sleep, or -EINTR.
+ */
+int iolite_seal_folio(struct folio *folio, bool nowait)
+{
+	struct address_space *mapping;
+	int ret = 0;
+
+	/* The caller's reference comes first; pairs with iolite_unseal(). */
+	smp_mb();
+	if (folio_test_sealed(folio))
+		return 0;
+
+	if (!folio_trylock(folio)) {
+		if (nowait)
+			return -EAGAIN;
+		ret = folio_lock_killable(folio);
+		if (ret)
+			return ret;
+	}
+	mapping = folio->mapping;
+	if (folio_test_sealed(folio))
+		goto unlock;
+	ret = IOLITE_COPY_BUSY;
+	if (!mapping || !folio_test_uptodate(folio))
+		goto unlock;
+	if ((folio_test_dirty(folio) || folio_test_writeback(folio)) &&
+	    mapping_can_writeback(mapping))
+		goto unlock;
+	/*
+	 * From here on faults of new writable mappings look at the flag.  Those
+	 * of mappings that did not see AS_IOLITE_SEALED are counted already:
+	 * pairs with the increment in mapping_map_writable().
+	 */
+	if (!mapping_iolite_sealed(mapping))
+		set_bit(AS_IOLITE_SEALED, &mapping->flags);
+	smp_mb();
+	ret = IOLITE_COPY_MAPPED;
+	if (mapping_writably_mapped(mapping))
+		goto unlock;
+	ret = IOLITE_COPY_PINNED;
+	if (folio_maybe_dma_pinned(folio))
+		goto unlock;
+	folio_set_sealed(folio);
+	ret = 0;
+unlock:
+	folio_unlock(folio);
+	return ret;
+}
+
+/* Clear the flag if nobody holds the folio; folio locked. */
+static bool iolite_unseal(struct folio *folio)
+{
+	folio_clear_sealed(folio);
+	/* Pairs with iolite_seal_folio(). */
+	smp_mb__after_atomic();
+	if (!iolite_folio_held(folio)) {
+		iolite_stat_add(IOLITE_STAT_UNSEALED_FOLIOS, 1);
+		return true;
+	}
+	/* A reader that saw it clear waits for the folio lock. */
+	folio_set_sealed(folio);
+	return false;
+}
+
+/**
+ * iolite_migrate_shared - copy a folio and switch the mapping to the copy
+ * @mapping: of both
+ * @dst: new, locked, not yet in a mapping
+ * @src: locked, clean or without write-back, not mapped by page tables, held by
+ *	readers who keep it
+ * @src_private: moves to @dst
+ *
+ * What __migrate_folio() does for MIGRATE_SHARED.  The reference count of @src
+ * is never frozen: its readers take and drop plain references at any moment.
+ * The switch is made like that of replace_page_cache_folio(): lookups check the
+ * mapping again once they have a reference.
+ *
+ * @src stays on the LRU and stays charged until its last reader lets go.
+ *
+ * Return: 0 or -EHWPOISON.
+ */
+int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
+			  struct folio *src, void *src_private)
+{
+	XA_STATE(xas, &mapping->i_pages, src->index);
+	long nr = folio_nr_pages(src);
+	int ret;
+
+	ret = folio_mc_copy(dst, src);
+	if (ret)
+		return ret;
+
+	mem_cgroup_replace_folio(src, dst);
+
+	dst->index = src->index;
+	dst->mapping = mapping;
+	folio_ref_add(dst, nr);
+	if (folio_test_swapbacked(src))
+		__folio_set_swapbacked(dst);
+	if (folio_test_referenced(src))
+		folio_set_referenced(dst);
+	if (folio_test_active(src))
+		folio_set_active(dst);
+	if (folio_test_workingset(src))
+		folio_set_workingset(dst);
+	if (folio_test_mappedtodisk(src))
+		folio_set_mappedtodisk(dst);
+	/* Without write-back (tmpfs) dirty is just "do not drop". */
+	if (folio_test_dirty(src)) {
+		folio_clear_dirty(src);
+		folio_set_dirty(dst);
+	}
+	if (src_private)
+		folio_attach_private(dst, folio_detach_private(src));
+	folio_mark_uptodate(dst);
+
+	xas_lock_irq(&xas);
+	xas_store(&xas, dst);
+	src->mapping = NULL;
+	lruvec_stat_mod_folio(src, NR_FILE_PAGES, -nr);
+	lruvec_stat_mod_folio(dst, NR_FILE_PAGES, nr);
+	if (folio_test_swapbacked(src)) {
+		lruvec_stat_mod_folio(src, NR_SHMEM, -nr);
+		lruvec_stat_mod_folio(dst, NR_SHMEM, nr);
+	}
+	if (folio_test_pmd_mappable(src)) {
+		enum node_stat_item thps = folio_test_swapbacked(src) ?
+					   NR_SHMEM_THPS : NR_FILE_THPS;
+
+		lruvec_stat_mod_folio(src, thps, -nr);
+		lruvec_stat_mod_folio(dst, thps, nr);
+	}
+	xas_unlock_irq(&xas);
+
+	folio_put_refs(src, nr);
+	return 0;
+}
+
+/*
+ * Put a copy of a held folio into its place.  @folio is locked, with the
+ * caller's reference; on success the copy is, and @folio is unlocked and put.
+ */
+static struct folio *iolite_cow(struct folio *folio)
+{
+	struct address_space *mapping = folio->mapping;
+	struct folio *copy;
+	int ret;
+
+	/* Sealed folios are clean where there is write-back, and stay so. */
+	VM_WARN_ON_ONCE_FOLIO(folio_test_writeback(folio), folio);
+
+	copy = filemap_alloc_folio(mapping_gfp_constraint(mapping, GFP_NOFS | __GFP_NOWARN),
+				   folio_order(folio), NULL);
+	if (!copy)
+		return ERR_PTR(-ENOMEM);
+	__folio_set_locked(copy);
+
+	if (folio_mapped(folio))
+		unmap_mapping_folio(folio);
+	ret = mapping->a_ops->migrate_folio(mapping, copy, folio, MIGRATE_SHARED);
+	if (ret) {
+		folio_unlock(copy);
+		folio_put(copy);
+		return ERR_PTR(ret);
+	}
+	folio_add_lru(copy);
+	iolite_stat_add(IOLITE_STAT_COW_FOLIOS, 1);
+	iolite_count_copy(IOLITE_COPY_COW, folio_size(copy));
+
+	folio_unlock(folio);
+	folio_put(folio);
+	return copy;
+}
+
+struct folio *__iolite_write_folio(struct folio *folio, bool nowait)
+{
+	struct folio *copy;
+
+	if (iolite_unseal(folio))
+		return folio;
+	if (nowait) {
+		iolite_stat_add(IOLITE_STAT_COW_AGAIN, 1);
+		copy = ERR_PTR(-EAGAIN);
+	} else {
+		copy = iolite_cow(folio);
+	}
+	if (IS_ERR(copy)) {
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+	return copy;
+}
+
+struct folio *__iolite_truncate_folio(struct folio *folio)
+{
+	struct folio *copy;
+
+	/*
+	 * Truncation cannot fail.  Memory comes back, by the OOM killer if need
+	 * be, or the readers let go.
+	 */
+	while (!iolite_unseal(folio)) {
+		copy = iolite_cow(folio);
+		if (!IS_ERR(copy))
+			return copy;
+		schedule_timeout_uninterruptible(1);
+	}
+	return folio;
+}
+
+vm_fault_t __iolite_shared_fault(struct folio *folio)
+{
+	struct folio *writable = __iolite_write_folio(folio, false);
+
+	if (writable == folio)
+		return 0;
+	if (IS_ERR(writable))
+		return VM_FAULT_OOM;
+	/* The fault found the old folio: take it again. */
+	folio_unlock(writable);
+	folio_put(writable);
+	return VM_FAULT_NOPAGE;
+}
+
+bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
+{
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+
+	/*
+	 * A sealer that has not seen this mapping of the file holds the folio
+	 * lock, see iolite_seal_folio(); later ones do not seal.
+	 */
+	if (folio_trylock(folio)) {
+		bool sealed = folio_test_sealed(folio);
+
+		folio_unlock(folio);
+		if (!sealed)
+			return false;
+	}
+
+	folio_get(folio);
+	pte_unmap_unlock(vmf->pte, vmf->ptl);
+	folio_lock(folio);
+	if (folio->mapping == mapping && folio_test_sealed(folio)) {
+		folio = __iolite_write_folio(folio, false);
+		/* Without memory: the store faults again, or the OOM killer comes. */
+		if (IS_ERR(folio))
+			return true;
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return true;
+}

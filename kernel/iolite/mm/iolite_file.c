@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IO-Lite: reading files into aggregates.
+ *
+ * Files whose folios can be sealed are read through their own ->read_iter()
+ * with an iterator that takes references instead of bytes, so that locking,
+ * readahead, end of file and IOCB_NOWAIT are those of read(2) (I9).  All others
+ * are read into buffers of a pool, and the bytes are counted (I2).
+ */
+#include <linux/bvec.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/iolite.h>
+#include <linux/iolite_cow.h>
+#include <linux/mm.h>
+#include <linux/sched/user.h>
+#include <linux/uio.h>
+
+#include "iolite.h"
+
+/* Copies are made in pieces: a special file may deliver less than it is asked for. */
+#define IOLITE_COPY_PIECE	SZ_256K
+#define IOLITE_COPY_BVECS	16
+
+/* A sealed folio's bytes become a slice. */
+static int iolite_sink_ref(struct iolite_sink *sink, struct folio *folio, size_t offset,
+			   size_t bytes)
+{
+	long nr = folio_nr_pages(folio);
+	struct iolite_buf *buf;
+	int ret;
+
+	ret = iolite_charge_pages(sink->user, nr);
+	if (ret)
+		return ret;
+	buf = iolite_buf_alloc(IOLITE_FILE, folio, offset, bytes);
+	if (!buf) {
+		iolite_uncharge_pages(sink->user, nr);
+		return -ENOMEM;
+	}
+	folio_get(folio);
+	buf->user = get_uid(sink->user);
+	ret = iolite_agg_append(sink->agg, buf, 0, bytes);
+	if (ret)
+		iolite_buf_put(buf);
+	return ret;
+}
+
+/* Bytes of @page, or zeroes, become a slice of a new pool buffer. */
+static ssize_t iolite_sink_bytes(struct iolite_sink *sink, struct page *page, size_t offset,
+				 size_t bytes, enum iolite_copy_reason reason)
+{
+	struct iolite_buf *buf;
+	int ret;
+
+	buf = iolite_pool_buf(sink->pool, bytes, !page || iolite_pool_shares_whole(sink->pool));
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	bytes = buf->len;
+	if (page) {
+		size_t done = 0;
+
+		while (done < bytes) {
+			size_t from = offset + done;
+			size_t part = min(bytes - done, PAGE_SIZE - max(offset_in_page(from),
+									offset_in_page(done)));
+
+			memcpy_page(folio_page(buf->folio, done >> PAGE_SHIFT),
+				    offset_in_page(done), page + (from >> PAGE_SHIFT),
+				    offset_in_page(from), part);
+			done += part;
+		}
+	}
+	ret = iolite_agg_append(sink->agg, buf, 0, bytes);
+	if (ret) {
+		iolite_buf_put(buf);
+		return ret;
+	}
+	iolite_count_copy(reason, bytes);
+	return bytes;
+}
+
+static size_t iolite_sink_all(struct iov_iter *i, struct page *page, size_t offset,
+			      size_t bytes, enum iolite_copy_reason reason)
+{
+	struct iolite_sink *sink = i->iolite;
+	size_t done = 0;
+
+	while (done < bytes) {
+		ssize_t ret = iolite_sink_bytes(sink, page, offset + done, bytes - done, reason);
+
+		if (ret < 0) {
+			sink->error = ret;
+			break;
+		}
+		done += ret;
+	}
+	i->count -= done;
+	return done;
+}
+
+/**
+ * iolite_sink_folio - copy_folio_to_iter() for ITER_IOLITE
+ * @i: the iterator
+ * @folio: uptodate page-cache folio with a reference of the caller's
+ * @offset: first byte in @folio
+ * @bytes: how many
+ *
+ * Return: bytes taken; fewer than @bytes on errors, which iolite_read_iter()
+ * returns.
+ */
+size_t iolite_sink_folio(struct iov_iter *i, struct folio *folio, size_t offset, size_t bytes)
+{
+	struct iolite_sink *sink = i->iolite;
+	int ret;
+
+	bytes = min(bytes, i->count);
+	if (!bytes)
+		return 0;
+	ret = iolite_seal_folio(folio, sink->nowait);
+	if (ret > 0)
+		return iolite_sink_all(i, folio_page(folio, 0), offset, bytes, ret);
+	if (!ret)
+		ret = iolite_sink_ref(sink, folio, offset, bytes);
+	if (ret) {
+		sink->error = ret;
+		return 0;
+	}
+	iolite_stat_add(IOLITE_STAT_SHARED_BYTES, bytes);
+	i->count -= bytes;
+	return bytes;
+}
+EXPORT_SYMBOL_GPL(iolite_sink_folio);
+
+/**
+ * iolite_sink_copy - copy_page_to_iter() and iov_iter_zero() for ITER_IOLITE
+ * @i: the iterator
+ * @page: source, or NULL for zeroes
+ * @offset: first byte in @page
+ * @bytes: how many
+ *
+ * Return: bytes taken; fewer than @bytes on errors, which iolite_read_iter()
+ * returns.
+ */
+size_t iolite_sink_copy(struct iov_iter *i, struct page *page, size_t offset, size_t bytes)
+{
+	return iolite_sink_all(i, page, offset, min(bytes, i->count),
+			       page ? IOLITE_COPY_BUSY : IOLITE_COPY_HOLE);
+}
+
+static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sink *sink)
+{
+	struct iov_iter iter = {
+		.iter_type	= ITER_IOLITE,
+		.data_source	= ITER_DEST,
+		.count		= len,
+		.iolite		= sink,
+	};
+	ssize_t ret;
+
+	ret = iocb->ki_filp->f_op->read_iter(iocb, &iter);
+	/* The file system only knows that the iterator refused: -EFAULT */
+	if (ret < 0 && sink->error)
+		ret = sink->error;
+	return ret;
+}
+
+/* One call of ->read_iter() into new buffers. */
+static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_sink *sink,
+				 enum iolite_copy_reason reason)
+{
+	struct bio_vec bvecs[IOLITE_COPY_BVECS];
+	struct iolite_buf *bufs[IOLITE_COPY_BVECS];
+	bool zero = iolite_pool_shares_whole(sink->pool);
+	size_t room = 0, left;
+	struct iov_iter iter;
+	unsigned int nr, i;
+	ssize_t ret;
+
+	for (nr = 0; room < len && nr < IOLITE_COPY_BVECS; nr++) {
+		struct iolite_buf *buf = iolite_pool_buf(sink->pool, len - room, zero);
+
+		if (IS_ERR(buf)) {
+			ret = PTR_ERR(buf);
+			goto put;
+		}
+		bufs[nr] = buf;
+		bvec_set_folio(&bvecs[nr], buf->folio, buf->len, 0);
+		room += buf->len;
+	}
+
+	iov_iter_bvec(&iter, ITER_DEST, bvecs, nr, room);
+	ret = iocb->ki_filp->f_op->read_iter(iocb, &iter);
+	if (WARN_ON_ONCE(ret == -EIOCBQUEUED))
+		ret = -EIO;
+
+	left = max(ret, 0);
+	for (i = 0; i < nr && left; i++) {
+		size_t bytes = min(left, bufs[i]->len);
+		int err = iolite_agg_append(sink->agg, bufs[i], 0, bytes);
+
+		if (err) {
+			/* The bytes are gone from the file's position: say so */
+			ret = err;
+			break;
+		}
+		bufs[i] = NULL;
+		iolite_count_copy(reason, bytes);
+		left -= bytes;
+	}
+put:
+	for (i = 0; i < nr; i++)
+		if (bufs[i])
+			iolite_buf_put(bufs[i]);
+	return ret;
+}
+
+static ssize_t iolite_read_copy(struct kiocb *iocb, size_t len, struct iolite_sink *sink,
+				enum iolite_copy_reason reason)
+{
+	bool regular = S_ISREG(file_inode(iocb->ki_filp)->i_mode);
+	ssize_t done = 0, ret;
+
+	do {
+		size_t piece = min(len - done, IOLITE_COPY_PIECE);
+
+		ret = iolite_read_piece(iocb, piece, sink, reason);
+		if (ret <= 0)
+			break;
+		done += ret;
+		/* What a pipe or device has now is all there is, as in read(2) */
+		if (ret < piece || !regular)
+			break;
+		cond_resched();
+	} while (done < len);
+
+	return done ?: ret;
+}
+
+/**
+ * iolite_read_iter - read from a file into an aggregate
+ * @iocb: file, position and flags, of the synchronous kind (no ->ki_complete);
+ *	the position advances as for ->read_iter()
+ * @len: bytes wanted, not 0
+ * @sink: where to
+ *
+ * The caller has checked what vfs_read() checks.
+ *
+ * Return: bytes read, 0 at the end of the file, or what ->read_iter() returns
+ * as errors; -EDQUOT at the user's limit of held pages, -ENOBUFS at the pool's
+ * limit, -E2BIG if the aggregate cannot take more.  With an error, nothing was
+ * read and the aggregate is unchanged.
+ */
+ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sink)
+{
+	struct file *file = iocb->ki_filp;
+
+	sink->nowait = iocb->ki_flags & IOCB_NOWAIT;
+	sink->error = 0;
+
+	if (iocb->ki_flags & IOCB_DIRECT) {
+		/* Waits for the device */
+		if (sink->nowait)
+			return -EAGAIN;
+		return iolite_read_copy(iocb, len, sink, IOLITE_COPY_DIRECT);
+	}
+	if (!S_ISREG(file_inode(file)->i_mode))
+		return iolite_read_copy(iocb, len, sink, IOLITE_COPY_SPECIAL);
+	if (!mapping_iolite(file->f_mapping) || IS_DAX(file_inode(file)))
+		return iolite_read_copy(iocb, len, sink, IOLITE_COPY_FS);
+	return iolite_read_ref(iocb, len, sink);
+}

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IO-Lite: pools, allocators of buffers whose memory has one access list.
+ *
+ * A pool's memory comes in chunks, folios as large as the page allocator has
+ * them.  A chunk is one buffer, or holds several small ones.  The pool owns one
+ * page reference to each of its chunks; an skb that sends from a chunk holds its
+ * own.  When the last buffer of a chunk is gone, the chunk is used again once
+ * the page reference count says that no skb holds it either, so that a sealed
+ * byte never changes under anybody (I1).
+ *
+ * Every chunk is charged to the memory cgroup of whoever allocates, and counts
+ * towards the pool's own limit until it goes back to the page allocator (I5).
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/gfp.h>
+#include <linux/iolite.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "iolite.h"
+
+#define IOLITE_POOL_MAX_ORDER	min(9, MAX_PAGE_ORDER)
+#define IOLITE_POOL_ORDERS	10
+
+/* Buffers up to this size share a chunk; headers of responses are smaller. */
+#define IOLITE_SMALL_MAX	(PAGE_SIZE / 4)
+#define IOLITE_SMALL_ALIGN	L1_CACHE_BYTES
+
+/* How many chunks that an skb held are looked at for each allocation */
+#define IOLITE_REAP_BATCH	8
+
+/**
+ * struct iolite_pool - an allocator of buffers
+ * @ref: held by the pool's file, rings, and buffers
+ * @flags: IOLITE_POOL_*
+ * @max_bytes: limit on @bytes
+ * @lock: protects all below, and folio->private of chunks
+ * @bytes: memory in chunks
+ * @free: chunks without buffers that nobody else holds, by order
+ * @pending: chunks without buffers that had other references when last seen
+ * @small: the chunk that small buffers are cut from, or NULL
+ * @small_used: bytes of @small handed out since it was last empty
+ *
+ * A chunk counts its buffers in folio->private, and is linked by folio->lru
+ * while it has none.
+ */
+struct iolite_pool {
+	refcount_t		ref;
+	unsigned int		flags;
+	u64			max_bytes;
+	spinlock_t		lock;
+	u64			bytes;
+	struct list_head	free[IOLITE_POOL_ORDERS];
+	struct list_head	pending;
+	struct folio		*small;
+	u32			small_used;
+};
+
+static const struct file_operations iolite_pool_fops;
+
+/**
+ * iolite_pool_create - make an empty pool
+ * @flags: IOLITE_POOL_*
+ * @max_bytes: memory at most; 0 for the default, which is also the most that
+ *	can be asked for
+ * @poolp: out: the pool, with one reference
+ *
+ * Return: 0, -EINVAL for unknown flags, -E2BIG for too much, -ENOMEM.
+ */
+int iolite_pool_create(unsigned int flags, u64 max_bytes, struct iolite_pool **poolp)
+{
+	u64 limit = READ_ONCE(sysctl_iolite_max_pool_bytes);
+	struct iolite_pool *pool;
+	int i;
+
+	if (flags & ~IOLITE_POOL_SHARE_WHOLE)
+		return -EINVAL;
+	if (max_bytes > limit)
+		return -E2BIG;
+	pool = kzalloc(sizeof(*pool), GFP_KERNEL_ACCOUNT);
+	if (!pool)
+		return -ENOMEM;
+	refcount_set(&pool->ref, 1);
+	pool->flags = flags;
+	pool->max_bytes = max_bytes ?: limit;
+	spin_lock_init(&pool->lock);
+	for (i = 0; i < IOLITE_POOL_ORDERS; i++)
+		INIT_LIST_HEAD(&pool->free[i]);
+	INIT_LIST_HEAD(&pool->pending);
+	iolite_stat_add(IOLITE_STAT_POOLS, 1);
+	*poolp = pool;
+	return 0;
+}
+
+/**
+ * iolite_pool_get - take a reference
+ * @pool: the pool
+ *
+ * Return: @pool.
+ */
+struct iolite_pool *iolite_pool_get(struct iolite_pool *pool)
+{
+	refcount_inc(&pool->ref);
+	return pool;
+}
+
+/* Back to the page allocator, or to the skb that still holds it. */
+static void iolite_chunk_drop(struct folio *folio)
+{
+	iolite_stat_add(IOLITE_STAT_POOL_PAGES, -folio_nr_pages(folio));
+	folio->private = NULL;
+	folio_put(folio);
+}
+
+static void iolite_chunks_drop(struct list_head *chunks)
+{
+	struct folio *folio, *next;
+
+	list_for_each_entry_safe(folio, next, chunks, lru) {
+		list_del(&folio->lru);
+		iolite_chunk_drop(folio);
+		cond_resched();
+	}
+}
+
+/**
+ * iolite_pool_put - drop a reference
+ * @pool: the pool; goes with the last reference. May sleep.
+ */
+void iolite_pool_put(struct iolite_pool *pool)
+{
+	int i;
+
+	if (!refcount_dec_and_test(&pool->ref))
+		return;
+	/* Without buffers: nobody but us sees the lists any more. */
+	for (i = 0; i < IOLITE_POOL_ORDERS; i++)
+		iolite_chunks_drop(&pool->free[i]);
+	iolite_chunks_drop(&pool->pending);
+	if (pool->small)
+		iolite_chunk_drop(pool->small);
+	kfree(pool);
+	iolite_stat_add(IOLITE_STAT_POOLS, -1);
+}
+
+static int iolite_pool_file_release(struct inode *inode, struct file *file)
+{
+	iolite_pool_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations iolite_pool_fops = {
+	.owner		= THIS_MODULE,
+	.release	= iolite_pool_file_release,
+	.llseek		= noop_llseek,
+};
+
+/**
+ * iolite_pool_install_fd - give a pool a file descriptor
+ * @pool: the file takes over the caller's reference on success
+ *
+ * Return: the file descriptor, close-on-exec, or a negative errno.
+ */
+int iolite_pool_install_fd(struct iolite_pool *pool)
+{
+	return anon_inode_getfd("[iolite-pool]", &iolite_pool_fops, pool, O_RDWR | O_CLOEXEC);
+}
+
+/**
+ * iolite_pool_from_file - the pool behind a file descriptor
+ * @file: any file
+ *
+ * Return: the pool, without a reference of its own, or NULL if @file is none.
+ */
+struct iolite_pool *iolite_pool_from_file(struct file *file)
+{
+	return file->f_op == &iolite_pool_fops ? file->private_data : NULL;
+}
+
+/**
+ * iolite_pool_shares_whole - may pages be mapped that hold other bytes too?
+ * @pool: the pool
+ *
+ * Return: whether the pool was made with IOLITE_POOL_SHARE_WHOLE.
+ */
+bool iolite_pool_shares_whole(const struct iolite_pool *pool)
+{
+	return pool->flags & IOLITE_POOL_SHARE_WHOLE;
+}
+
+static void iolite_pool_link(struct iolite_pool *pool, struct folio *folio)
+{
+	lockdep_assert_held(&pool->lock);
+	if (folio_ref_count(folio) == 1)
+		list_add(&folio->lru, &pool->free[folio_order(folio)]);
+	else
+		list_add_tail(&folio->lru, &pool->pending);
+}
+
+/* Chunks are let go by skbs about in the order in which they became pending. */
+static void iolite_pool_reap(struct iolite_pool *pool)
+{
+	int i;
+
+	lockdep_assert_held(&pool->lock);
+	for (i = 0; i < IOLITE_REAP_BATCH; i++) {
+		struct folio *folio = list_first_entry_or_null(&pool->pending, struct folio, lru);
+
+		if (!folio)
+			return;
+		list_del(&folio->lru);
+		iolite_pool_link(pool, folio);
+	}
+}
+
+/* Make room for @bytes by giving up free chunks. */
+static bool iolite_pool_reserve(struct iolite_pool *pool, u64 bytes, struct list_head *drop)
+{
+	int order;
+
+	lockdep_assert_held(&pool->lock);
+	for (order = 0; order < IOLITE_POOL_ORDERS; order++) {
+		while (pool->bytes + bytes > pool->max_bytes &&
+		       !list_empty(&pool->free[order])) {
+			list_move(pool->free[order].next, drop);
+			pool->bytes -= PAGE_SIZE << order;
+		}
+	}
+	if (pool->bytes + bytes > pool->max_bytes)
+		return false;
+	pool->bytes += bytes;
+	return true;
+}
+
+static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int order, bool zero)
+{
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	struct folio *folio;
+	LIST_HEAD(drop);
+	bool room;
+
+	spin_lock(&pool->lock);
+	iolite_pool_reap(pool);
+	folio = list_first_entry_or_null(&pool->free[order], struct folio, lru);
+	if (folio) {
+		list_del(&folio->lru);
+		folio->private = (void *)1UL;
+		spin_unlock(&pool->lock);
+		if (zero)
+			folio_zero_range(folio, 0, folio_size(folio));
+		return folio;
+	}
+	room = iolite_pool_reserve(pool, PAGE_SIZE << order, &drop);
+	spin_unlock(&pool->lock);
+	iolite_chunks_drop(&drop);
+	if (!room)
+		return ERR_PTR(-ENOBUFS);
+
+	if (order)
+		gfp |= __GFP_NORETRY;
+	if (zero)
+		gfp |= __GFP_ZERO;
+	folio = folio_alloc(gfp, order);
+	if (!folio) {
+		spin_lock(&pool->lock);
+		pool->bytes -= PAGE_SIZE << order;
+		spin_unlock(&pool->lock);
+		return ERR_PTR(-ENOMEM);
+	}
+	folio->private = (void *)1UL;
+	iolite_stat_add(IOLITE_STAT_POOL_PAGES, 1L << order);
+	return folio;
+}
+
+/**
+ * iolite_pool_release - take back the memory of a buffer whose life has ended
+ * @buf: of origin IOLITE_POOL
+ */
+void iolite_pool_release(struct iolite_buf *buf)
+{
+	struct iolite_pool *pool = buf->pool;
+	struct folio *folio = buf->folio;
+
+	spin_lock(&pool->lock);
+	folio->private = (void *)((unsigned long)folio->private - 1);
+	if (!folio->private) {
+		if (folio != pool->small)
+			iolite_pool_link(pool, folio);
+		else if (folio_ref_count(folio) == 1)
+			pool->small_used = 0;
+	}
+	spin_unlock(&pool->lock);
+	iolite_pool_put(pool);
+}
+
+/* A part of the chunk for small buffers, at *@offset. */
+static struct folio *iolite_small_get(struct iolite_pool *pool, size_t len, u32 *offset)
+{
+	struct folio *folio, *old;
+
+	len = ALIGN(len, IOLITE_SMALL_ALIGN);
+	spin_lock(&pool->lock);
+	while (!pool->small || pool->small_used + len > PAGE_SIZE) {
+		spin_unlock(&pool->lock);
+		folio = iolite_chunk_get(pool, 0, false);
+		if (IS_ERR(folio))
+			return folio;
+		spin_lock(&pool->lock);
+		old = pool->small;
+		pool->small = folio;
+		pool->small_used = 0;
+		/* The chunk itself counts as a buffer only until it is here. */
+		folio->private = NULL;
+		if (old && !old->private)
+			iolite_pool_link(pool, old);
+	}
+	folio = pool->small;
+	*offset = pool->small_used;
+	pool->small_used += len;
+	folio->private = (void *)((unsigned long)folio->private + 1);
+	spin_unlock(&pool->lock);
+	return folio;
+}
+
+static struct iolite_buf *iolite_pool_wrap(struct iolite_pool *pool, struct folio *folio,
+					   u32 offset, u32 len)
+{
+	struct iolite_buf tmp = { .pool = pool, .folio = folio };
+	struct iolite_buf *buf = iolite_buf_alloc(IOLITE_POOL, folio, offset, len);
+
+	iolite_pool_get(pool);
+	if (!buf) {
+		iolite_pool_release(&tmp);
+		return ERR_PTR(-ENOMEM);
+	}
+	buf->pool = pool;
+	return buf;
+}
+
+/**
+ * iolite_pool_buf - a buffer of whole pages
+ * @pool: where from
+ * @want: bytes wished for
+ * @zero: clear all of it
+ *
+ * Return: a buffer, sealed by default, of @want bytes or as many as one chunk
+ * has; -ENOBUFS at the pool's limit, -ENOMEM.
+ */
+struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool zero)
+{
+	unsigned int order = min(get_order(want), IOLITE_POOL_MAX_ORDER);
+	struct folio *folio;
+
+	/* Rather two chunks than one that is more than a quarter unused */
+	if (order && want < (PAGE_SIZE << order) / 4 * 3)
+		order--;
+	folio = iolite_chunk_get(pool, order, zero);
+	while (IS_ERR(folio) && order) {
+		/* One page is as good as any if memory or room is short */
+		order = PTR_ERR(folio) == -ENOMEM && order > PAGE_ALLOC_COSTLY_ORDER ?
+			PAGE_ALLOC_COSTLY_ORDER : 0;
+		folio = iolite_chunk_get(pool, order, zero);
+	}
+	if (IS_ERR(folio))
+		return ERR_CAST(folio);
+	return iolite_pool_wrap(pool, folio, 0, min(want, folio_size(folio)));
+}
+
+/**
+ * iolite_pool_alloc - writable buffers for data to be produced in place
+ * @pool: where from
+ * @len: bytes, not 0
+ * @agg: gets the buffers, unsealed and zeroed; on errors those made so far
+ *
+ * Return: 0, -ENOBUFS at the pool's limit, -ENOMEM, -E2BIG.
+ */
+int iolite_pool_alloc(struct iolite_pool *pool, size_t len, struct iolite_agg *agg)
+{
+	while (len) {
+		struct iolite_buf *buf = iolite_pool_buf(pool, len, true);
+		int ret;
+
+		if (IS_ERR(buf))
+			return PTR_ERR(buf);
+		buf->sealed = false;
+		len -= buf->len;
+		ret = iolite_agg_append(agg, buf, 0, buf->len);
+		if (ret) {
+			iolite_buf_put(buf);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * iolite_pool_copy_in - sealed buffers with the contents of an iterator
+ * @pool: where from
+ * @from: source; all of it is copied, and counted
+ * @agg: gets the buffers; on errors those made so far
+ *
+ * Return: 0, -EFAULT, -ENOBUFS at the pool's limit, -ENOMEM, -E2BIG.
+ */
+int iolite_pool_copy_in(struct iolite_pool *pool, struct iov_iter *from, struct iolite_agg *agg)
+{
+	while (iov_iter_count(from)) {
+		size_t len = iov_iter_count(from);
+		struct iolite_buf *buf;
+		int ret = -EFAULT;
+
+		if (len <= IOLITE_SMALL_MAX && !iolite_pool_shares_whole(pool)) {
+			struct folio *folio;
+			u32 offset;
+
+			folio = iolite_small_get(pool, len, &offset);
+			if (IS_ERR(folio))
+				return PTR_ERR(folio);
+			buf = iolite_pool_wrap(pool, folio, offset, len);
+		} else {
+			buf = iolite_pool_buf(pool, len, iolite_pool_shares_whole(pool));
+		}
+		if (IS_ERR(buf))
+			return PTR_ERR(buf);
+
+		if (copy_folio_from_iter(buf->folio, buf->offset, buf->len, from) == buf->len)
+			ret = iolite_agg_append(agg, buf, 0, buf->len);
+		if (ret) {
+			iolite_buf_put(buf);
+			return ret;
+		}
+		iolite_count_copy(IOLITE_COPY_ALLOC, buf->len);
+	}
+	return 0;
+}
+
+/**
+ * iolite_agg_seal - from now on no byte of the aggregate's buffers changes
+ * @agg: whose buffers to seal; those that are sealed already stay so
+ *
+ * Revokes the producer's write access. May sleep.
+ */
+void iolite_agg_seal(struct iolite_agg *agg)
+{
+	struct iolite_agg_iter it;
+	struct iolite_slice slice;
+
+	iolite_agg_iter_init(&it, agg, 0);
+	while (iolite_agg_iter_next(&it, &slice))
+		if (!slice.buf->sealed)
+			iolite_window_seal(slice.buf);
+	agg->unsealed = false;
+}

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IO-Lite: the window, one range of addresses with the same meaning everywhere.
+ *
+ * A buffer gets a run of window pages when it is first mapped (I4) and gives it
+ * back at the end of its life.  A domain, one address space that joined, may
+ * touch only what it was granted, page by page (I3):
+ *
+ *  - a page of which every byte was passed to it is mapped as it is;
+ *  - of a page that holds other bytes too the domain gets a private copy that
+ *    contains the passed bytes only, at the same address;
+ *  - the pages of a buffer that it produces are mapped writable until sealed.
+ *
+ * Pages are mapped by number, without references or mapcount: a page-cache
+ * folio's rmap belongs to another mapping.  So they leave all page tables
+ * before the buffer lets go of the folio.
+ *
+ * Lock order: uring_lock, mmap_lock, iolite_window_lock, i_mmap_rwsem, page
+ * table lock.  User memory is never touched under iolite_window_lock, for it
+ * may lie in the window.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/iolite.h>
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/moduleparam.h>
+#include <linux/random.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/xarray.h>
+
+#include "iolite.h"
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "iolite."
+
+static unsigned int window_shift __ro_after_init = CONFIG_IOLITE_WINDOW_SHIFT;
+module_param(window_shift, uint, 0444);
+MODULE_PARM_DESC(window_shift, "size of the window in bytes, log2");
+
+static unsigned long window_base __ro_after_init;
+static struct file *window_file __ro_after_init;
+
+static DEFINE_MUTEX(iolite_window_lock);
+/* Buffers by window page; iolite_window_lock */
+static struct maple_tree window_tree =
+	MTREE_INIT_EXT(window_tree, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN,
+		       iolite_window_lock);
+/* Domains; iolite_window_lock */
+static LIST_HEAD(iolite_domains);
+/* The last generation given out; iolite_window_lock */
+static u64 iolite_generation;
+
+/* What a domain's xarray holds for a window page; otherwise the private copy */
+#define GRANT_READ	xa_mk_value(0)
+#define GRANT_WRITE	xa_mk_value(1)
+
+/**
+ * struct iolite_domain - an address space that joined the window
+ * @node: in iolite_domains
+ * @mm: identity only, never dereferenced
+ * @grants: by window page; all under iolite_window_lock
+ *
+ * Belongs to the window's VMA in the address space, and goes with it.
+ */
+struct iolite_domain {
+	struct list_head	node;
+	struct mm_struct	*mm;
+	struct xarray		grants;
+};
+
+/**
+ * iolite_window_base - where to map the window
+ *
+ * Return: the address, the same for the life of the system.
+ */
+unsigned long iolite_window_base(void)
+{
+	return window_base;
+}
+
+/**
+ * iolite_window_size - the window's size
+ *
+ * Return: bytes.
+ */
+unsigned long iolite_window_size(void)
+{
+	return 1UL << window_shift;
+}
+
+static void iolite_zap(unsigned long pgoff, unsigned long nr)
+{
+	unmap_mapping_range(window_file->f_mapping, (loff_t)pgoff << PAGE_SHIFT,
+			    (loff_t)nr << PAGE_SHIFT, 1);
+}
+
+/* Window pages of a buffer; it begins in the first at the offset that it has in its folio's page. */
+static unsigned long iolite_buf_pages(const struct iolite_buf *buf)
+{
+	return PFN_UP(offset_in_page(buf->offset) + buf->len);
+}
+
+static unsigned long iolite_buf_pgoff(const struct iolite_buf *buf)
+{
+	return buf->window_pgoff - 1;
+}
+
+static struct page *iolite_buf_page(const struct iolite_buf *buf, unsigned long pgoff)
+{
+	return folio_page(buf->folio, (buf->offset >> PAGE_SHIFT) + pgoff - iolite_buf_pgoff(buf));
+}
+
+/* ---- Domains ---- */
+
+static void iolite_grant_drop(void *grant)
+{
+	if (!grant)
+		return;
+	if (!xa_is_value(grant))
+		__free_page(grant);
+	iolite_stat_add(IOLITE_STAT_GRANTS, -1);
+}
+
+static void iolite_window_close(struct vm_area_struct *vma)
+{
+	struct iolite_domain *domain = vma->vm_private_data;
+	unsigned long pgoff;
+	void *grant;
+
+	mutex_lock(&iolite_window_lock);
+	list_del(&domain->node);
+	xa_for_each(&domain->grants, pgoff, grant)
+		iolite_grant_drop(grant);
+	xa_destroy(&domain->grants);
+	mutex_unlock(&iolite_window_lock);
+
+	kfree(domain);
+	iolite_stat_add(IOLITE_STAT_DOMAINS, -1);
+}
+
+static vm_fault_t iolite_window_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct iolite_domain *domain = vma->vm_private_data;
+	vm_fault_t ret = VM_FAULT_SIGSEGV;
+	vm_flags_t flags = vma->vm_flags;
+	struct iolite_buf *buf;
+	struct page *page;
+	void *grant;
+
+	mutex_lock(&iolite_window_lock);
+	grant = xa_load(&domain->grants, vmf->pgoff);
+	buf = mtree_load(&window_tree, vmf->pgoff);
+	if (!grant || WARN_ON_ONCE(!buf))
+		goto unlock;
+	page = xa_is_value(grant) ? iolite_buf_page(buf, vmf->pgoff) : grant;
+	if (grant != GRANT_WRITE || buf->sealed)
+		flags &= ~VM_WRITE;
+	if ((vmf->flags & FAULT_FLAG_WRITE) && !(flags & VM_WRITE))
+		goto unlock;
+	ret = vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(page), vm_get_page_prot(flags));
+unlock:
+	mutex_unlock(&iolite_window_lock);
+	return ret;
+}
+
+/* A page that may be stored to was mapped so at the first touch. */
+static vm_fault_t iolite_window_pfn_mkwrite(struct vm_fault *vmf)
+{
+	return VM_FAULT_SIGSEGV;
+}
+
+static int iolite_window_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static int iolite_window_mremap(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+static const char *iolite_window_name(struct vm_area_struct *vma)
+{
+	return "[iolite]";
+}
+
+static const struct vm_operations_struct iolite_window_vm_ops = {
+	.close		= iolite_window_close,
+	.fault		= iolite_window_fault,
+	.pfn_mkwrite	= iolite_window_pfn_mkwrite,
+	.may_split	= iolite_window_may_split,
+	.mremap		= iolite_window_mremap,
+	.name		= iolite_window_name,
+};
+
+/**
+ * iolite_window_mmap - join the window: the ring's ->mmap() at IOLITE_OFF_WINDOW
+ * @vma: covers the whole window, shared; does not survive fork or execve
+ *
+ * Return: 0, -EINVAL for another address, size or a private mapping, -EACCES
+ * for an executable one, -ENOMEM.
+ */
+int iolite_window_mmap(struct vm_area_struct *vma)
+{
+	struct iolite_domain *domain;
+
+	if (vma->vm_start != window_base || vma->vm_end - vma->vm_start != iolite_window_size() ||
+	    !(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+
+	domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
+	if (!domain)
+		return -ENOMEM;
+	domain->mm = vma->vm_mm;
+	xa_init_flags(&domain->grants, XA_FLAGS_ACCOUNT);
+
+	/* All windows hang off one mapping, for unmap_mapping_range(). */
+	vma_set_file(vma, window_file);
+	vma->vm_pgoff = 0;
+	vma->vm_private_data = domain;
+	vma->vm_ops = &iolite_window_vm_ops;
+	vm_flags_mod(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTCOPY | VM_DONTDUMP, VM_MAYEXEC);
+
+	mutex_lock(&iolite_window_lock);
+	list_add(&domain->node, &iolite_domains);
+	mutex_unlock(&iolite_window_lock);
+	iolite_stat_add(IOLITE_STAT_DOMAINS, 1);
+	return 0;
+}
+
+static struct iolite_domain *iolite_current_domain(void)
+{
+	struct iolite_domain *domain;
+
+	lockdep_assert_held(&iolite_window_lock);
+	list_for_each_entry(domain, &iolite_domains, node)
+		if (domain->mm == current->mm)
+			return domain;
+	return NULL;
+}
+
+/* ---- Addresses ---- */
+
+static int iolite_window_alloc(struct iolite_buf *buf, unsigned long nr, unsigned long *pgoff)
+{
+	MA_STATE(mas, &window_tree, 0, 0);
+	int ret;
+
+	lockdep_assert_held(&iolite_window_lock);
+	ret = mas_empty_area(&mas, 0, (iolite_window_size() >> PAGE_SHIFT) - 1, nr);
+	if (ret)
+		return -ENOSPC;
+	*pgoff = mas.index;
+	ret = mas_store_gfp(&mas, buf, GFP_KERNEL);
+	if (ret)
+		return ret;
+	iolite_stat_add(IOLITE_STAT_WINDOW_PAGES, nr);
+	return 0;
+}
+
+static void iolite_window_name_buf(struct iolite_buf *buf, unsigned long pgoff)
+{
+	buf->window_pgoff = pgoff + 1;
+	buf->generation = ++iolite_generation;
+}
+
+/**
+ * iolite_window_release - a buffer that has an address ends its life
+ * @buf: without references
+ */
+void iolite_window_release(struct iolite_buf *buf)
+{
+	unsigned long pgoff = iolite_buf_pgoff(buf), nr = iolite_buf_pages(buf), i;
+	MA_STATE(mas, &window_tree, pgoff, pgoff + nr - 1);
+	struct iolite_domain *domain;
+
+	mutex_lock(&iolite_window_lock);
+	iolite_zap(pgoff, nr);
+	list_for_each_entry(domain, &iolite_domains, node) {
+		if (xa_empty(&domain->grants))
+			continue;
+		for (i = pgoff; i < pgoff + nr; i++)
+			iolite_grant_drop(xa_erase(&domain->grants, i));
+	}
+	/* Over a range of its own, so that no memory is needed */
+	WARN_ON_ONCE(mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL));
+	mutex_unlock(&iolite_window_lock);
+	iolite_stat_add(IOLITE_STAT_WINDOW_PAGES, -nr);
+}
+
+/**
+ * iolite_window_seal - from now on no byte of the buffer changes
+ * @buf: of origin IOLITE_POOL, with a reference of the caller's
+ */
+void iolite_window_seal(struct iolite_buf *buf)
+{
+	mutex_lock(&iolite_window_lock);
+	buf->sealed = true;
+	if (buf->window_pgoff)
+		iolite_zap(iolite_buf_pgoff(buf), iolite_buf_pages(buf));
+	mutex_unlock(&iolite_window_lock);
+}
+
+/* ---- Grants ---- */
+
+static int iolite_grant_store(struct iolite_domain *domain, unsigned long pgoff, void *grant)
+{
+	void *old = xa_store(&domain->grants, pgoff, grant, GFP_KERNEL);
+
+	if (xa_is_err(old))
+		return xa_err(old);
+	iolite_stat_add(IOLITE_STAT_GRANTS, 1);
+	if (old) {
+		/* The private copy is in page tables of this domain at most. */
+		iolite_zap(pgoff, 1);
+		iolite_grant_drop(old);
+	}
+	return 0;
+}
+
+/* Let the domain read bytes @from to @to of a page of the buffer. */
+static int iolite_grant_page(struct iolite_domain *domain, struct iolite_buf *buf,
+			     unsigned long pgoff, unsigned int from, unsigned int to)
+{
+	void *grant = xa_load(&domain->grants, pgoff);
+	bool whole = to - from == PAGE_SIZE ||
+		     (buf->origin == IOLITE_POOL && iolite_pool_shares_whole(buf->pool));
+	struct page *copy;
+	int ret;
+
+	if (grant && xa_is_value(grant))
+		return 0;
+	if (whole)
+		return iolite_grant_store(domain, pgoff, GRANT_READ);
+
+	copy = grant;
+	if (!copy) {
+		copy = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		if (!copy)
+			return -ENOMEM;
+	}
+	memcpy_page(copy, from, iolite_buf_page(buf, pgoff), from, to - from);
+	iolite_count_copy(IOLITE_COPY_EDGE, to - from);
+	if (grant)
+		return 0;
+	ret = iolite_grant_store(domain, pgoff, copy);
+	if (ret)
+		__free_page(copy);
+	return ret;
+}
+
+static int iolite_grant_slice(const struct iolite_slice *slice, struct iolite_extent *extent)
+{
+	struct iolite_buf *buf = slice->buf;
+	struct iolite_domain *domain;
+	unsigned long start, end, at, pgoff;
+	int ret = -ENXIO;
+
+	mutex_lock(&iolite_window_lock);
+	domain = iolite_current_domain();
+	if (!domain)
+		goto unlock;
+	if (!buf->window_pgoff) {
+		ret = iolite_window_alloc(buf, iolite_buf_pages(buf), &pgoff);
+		if (ret)
+			goto unlock;
+		iolite_window_name_buf(buf, pgoff);
+	}
+	start = (iolite_buf_pgoff(buf) << PAGE_SHIFT) + offset_in_page(buf->offset) + slice->off;
+	end = start + slice->len;
+	for (at = start, ret = 0; at < end && !ret; at = (at | ~PAGE_MASK) + 1)
+		ret = iolite_grant_page(domain, buf, at >> PAGE_SHIFT, offset_in_page(at),
+					min(end - (at & PAGE_MASK), PAGE_SIZE));
+	extent->addr = window_base + start;
+	extent->generation = buf->generation;
+	extent->len = slice->len;
+	extent->resv = 0;
+unlock:
+	mutex_unlock(&iolite_window_lock);
+	return ret;
+}
+
+/**
+ * iolite_window_map - make slices readable to the calling process
+ * @agg: whose slices
+ * @pos: first byte
+ * @to: out: where they can be read, one extent a slice
+ * @nr: room in @to
+ *
+ * The grants last until the buffers end their life or the process leaves the
+ * window.
+ *
+ * Return: number of extents filled in, -ENXIO if the process has not joined the
+ * window, -ENOSPC if the window is full, -EFAULT, -ENOMEM, -EINVAL for a
+ * position beyond the end.
+ */
+int iolite_window_map(struct iolite_agg *agg, u64 pos, struct iolite_extent __user *to,
+		      unsigned int nr)
+{
+	struct iolite_extent extent;
+	struct iolite_agg_iter it;
+	struct iolite_slice slice;
+	unsigned int done = 0;
+	int ret = 0;
+
+	if (pos > agg->len)
+		return -EINVAL;
+	iolite_agg_iter_init(&it, agg, pos);
+	while (done < nr && iolite_agg_iter_next(&it, &slice)) {
+		ret = iolite_grant_slice(&slice, &extent);
+		if (ret)
+			break;
+		if (copy_to_user(&to[done], &extent, sizeof(extent))) {
+			ret = -EFAULT;
+			break;
+		}
+		done++;
+		cond_resched();
+	}
+	return done ?: ret;
+}
+
+/**
+ * iolite_window_map_writable - let the calling process fill unsealed buffers
+ * @agg: as filled by iolite_pool_alloc()
+ * @addr: out: address of the first byte; the buffers follow without gaps
+ *
+ * Return: 0, -ENXIO if the process has not joined the window, -ENOSPC if the
+ * window is full, -ENOMEM.
+ */
+int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr)
+{
+	unsigned long nr = PFN_UP(agg->len), first, pgoff, i;
+	struct iolite_domain *domain;
+	struct iolite_agg_iter it;
+	struct iolite_slice slice;
+	int ret = -ENXIO;
+
+	mutex_lock(&iolite_window_lock);
+	domain = iolite_current_domain();
+	if (!domain)
+		goto unlock;
+	iolite_agg_iter_init(&it, agg, 0);
+	if (WARN_ON_ONCE(!iolite_agg_iter_next(&it, &slice)))
+		goto unlock;
+	ret = iolite_window_alloc(slice.buf, nr, &first);
+	if (ret)
+		goto unlock;
+
+	pgoff = first;
+	do {
+		unsigned long pages = iolite_buf_pages(slice.buf);
+		MA_STATE(mas, &window_tree, pgoff, pgoff + pages - 1);
+
+		ret = mas_store_gfp(&mas, slice.buf, GFP_KERNEL);
+		if (ret)
+			break;
+		iolite_window_name_buf(slice.buf, pgoff);
+		for (i = pgoff; i < pgoff + pages && !ret; i++)
+			ret = iolite_grant_store(domain, i, GRANT_WRITE);
+		pgoff += pages;
+	} while (!ret && iolite_agg_iter_next(&it, &slice));
+
+	if (ret && pgoff < first + nr) {
+		/* The buffers that have their addresses give them back themselves. */
+		MA_STATE(mas, &window_tree, pgoff, first + nr - 1);
+
+		mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
+		iolite_stat_add(IOLITE_STAT_WINDOW_PAGES, -(long)(first + nr - pgoff));
+	}
+	*addr = window_base + (first << PAGE_SHIFT);
+unlock:
+	mutex_unlock(&iolite_window_lock);
+	return ret;
+}
+
+static const struct file_operations iolite_window_fops = { };
+
+static int __init iolite_window_init(void)
+{
+	unsigned long room;
+
+	window_shift = clamp(window_shift, 24U, 44U);
+	/* Away from where programs, their heap and their stack are put */
+	room = (TASK_SIZE_MAX / 8) & ~(iolite_window_size() - 1);
+	window_base = TASK_SIZE_MAX / 8;
+	if (room > iolite_window_size())
+		window_base += get_random_long() % (room - iolite_window_size());
+	window_base = ALIGN(window_base, SZ_1G);
+
+	window_file = anon_inode_create_getfile("[iolite]", &iolite_window_fops, NULL, O_RDWR,
+						NULL);
+	return PTR_ERR_OR_ZERO(window_file);
+}
+late_initcall(iolite_window_init);
