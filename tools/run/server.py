@@ -79,14 +79,18 @@ class Server:
         pairs = (line.split() for line in self.guest.read("counters").splitlines())
         return {p[0]: int(p[1]) for p in pairs if len(p) == 2 and p[1].lstrip("-").isdigit()}
 
+    def _counted_at(self):
+        try:
+            return os.stat(self.guest.path("counters")).st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
     def fresh_counters(self):
         """Counters taken after this call"""
         for _ in range(2):      # the first may be of a reading that had begun before
-            seen = os.stat(self.guest.path("counters")).st_mtime_ns
-            end = time.monotonic() + 10
-            while os.stat(self.guest.path("counters")).st_mtime_ns == seen:
-                if time.monotonic() > end:
-                    break
+            seen = self._counted_at()
+            end = time.monotonic() + 20
+            while self._counted_at() == seen and time.monotonic() < end:
                 time.sleep(0.1)
         return self.counters()
 
