@@ -32,8 +32,13 @@ up_to_date()
 
 up_to_date && exit 0
 
-need_space "$build" 3 "building the $label"
+# Two builds of one kernel at a time would spoil each other.
 mkdir -p "$out" "$logs"
+exec 9> "$out/.lock"
+flock -n 9 || { say "waiting for another build of the $label"; flock 9; }
+up_to_date && exit 0
+
+need_space "$build" 3 "building the $label"
 export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$cache/ccache
 unset MAKEFLAGS MFLAGS
 make=(make -C "$tree" "O=$out" "-j$jobs")
@@ -69,5 +74,5 @@ fi
 say "building the $label (log: $log)"
 touch "$out/.making"
 "$root/tools/build/progress.py" "$label" "$log" "$cache/objects-$kind" \
-	"${make[@]}" bzImage headers
+	"${make[@]}" bzImage headers 9>&-
 mv "$out/.making" "$out/.made"
