@@ -232,6 +232,13 @@ static int split(FIXTURE_DATA(fault) *self)
 	return op_edit(&self->r, 1, IOLITE_EDIT_SPLIT, 2, 5000, 0);
 }
 
+static int truncate_a_tree(FIXTURE_DATA(fault) *self)
+{
+	int ret = concat_to_a_tree(self);
+
+	return ret < 0 ? ret : op_edit(&self->r, 0, IOLITE_EDIT_TRUNCATE, 0, 11111, 0);
+}
+
 static int replace_in_a_tree(FIXTURE_DATA(fault) *self)
 {
 	int ret = concat_to_a_tree(self);
@@ -293,6 +300,7 @@ FAULT_TEST(write_file_copy)
 FAULT_TEST(concat)
 FAULT_TEST(concat_to_a_tree)
 FAULT_TEST(split)
+FAULT_TEST(truncate_a_tree)
 FAULT_TEST(replace_in_a_tree)
 FAULT_TEST(dup_into_free_slot)
 FAULT_TEST(map)

@@ -100,6 +100,7 @@ void ring_put(struct ring *r, const struct io_uring_sqe *sqe)
 int ring_submit(struct ring *r)
 {
 	unsigned int *tail = sq_field(r, r->p.sq_off.tail);
+	unsigned int *head = sq_field(r, r->p.sq_off.head);
 	unsigned int *sq_flags = sq_field(r, r->p.sq_off.flags);
 	unsigned int nr = r->sq_tail - *tail;
 	unsigned int flags = 0;
@@ -115,7 +116,15 @@ int ring_submit(struct ring *r)
 		flags |= IORING_ENTER_SQ_WAKEUP;
 	}
 	ret = syscall(__NR_io_uring_enter, r->fd, nr, 0, flags, NULL, 0);
-	return ret < 0 ? -errno : ret;
+	if (ret >= 0)
+		return ret;
+	ret = -errno;
+	/* takes back what the kernel has not taken, or it would come before the next */
+	if (!(r->p.flags & IORING_SETUP_SQPOLL)) {
+		r->sq_tail = *head;
+		*tail = *head;
+	}
+	return ret;
 }
 
 int ring_reap(struct ring *r, struct io_uring_cqe *cqe, int timeout_ms)
@@ -524,19 +533,24 @@ long stat_copied(void)
 	return stat_get("copied_bytes");
 }
 
-/* Some objects go by RCU, task work or a work queue; gives them a while */
-long stat_wait(const char *name, long value)
+/*
+ * Some objects go by RCU, task work or a work queue, so a counter is given a while.
+ * @left is what remains of the patience, in steps of 10 ms.
+ */
+static long wait_for_stat(const char *name, long value, int *left)
 {
 	long seen;
-	int i;
 
-	for (i = 0; i < IOLITE_TIMEOUT_MS / 10; i++) {
-		seen = stat_get(name);
-		if (seen == value)
-			break;
+	while ((seen = stat_get(name)) != value && (*left)-- > 0)
 		usleep(10000);
-	}
 	return seen;
+}
+
+long stat_wait(const char *name, long value)
+{
+	int left = IOLITE_TIMEOUT_MS / 10;
+
+	return wait_for_stat(name, value, &left);
 }
 
 static const char * const object_names[] = {
@@ -555,12 +569,13 @@ void stat_objects_get(struct stat_objects *s)
 /* 0 once every counter is back at @s; else @what says which is not */
 int stat_objects_wait(const struct stat_objects *s, char *what, size_t len)
 {
+	int left = IOLITE_TIMEOUT_MS / 10;
 	unsigned int i;
 	int bad = 0;
 
 	what[0] = 0;
 	for (i = 0; i < ARRAY_LEN(object_names); i++) {
-		long seen = stat_wait(object_names[i], s->v[i]);
+		long seen = wait_for_stat(object_names[i], s->v[i], &left);
 
 		if (seen != s->v[i]) {
 			snprintf(what + strlen(what), len - strlen(what), "%s: %ld, was %ld; ",
