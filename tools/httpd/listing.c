@@ -13,50 +13,16 @@
 
 #include "files.h"
 
-#define MAX_ENTRIES 20000	/* names in one page */
+#define MAX_ROWS 20000	/* names in one page */
 
-static int by_name(const void *a, const void *b)
+static int by_name(const struct dirent **a, const struct dirent **b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int read_names(DIR *dir, char ***namesp, size_t *nrp)
+static int is_child(const struct dirent *entry)
 {
-	size_t nr = 0, cap = 0;
-	char **names = NULL;
-	struct dirent *entry;
-	int error = 0;
-
-	while (nr < MAX_ENTRIES) {
-		errno = 0;
-		entry = readdir(dir);
-		if (!entry) {
-			error = -errno;
-			break;
-		}
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		if (nr == cap) {
-			char **more;
-
-			cap = cap ? cap * 2 : 64;
-			more = realloc(names, cap * sizeof(*names));
-			if (!more) {
-				error = -ENOMEM;
-				break;
-			}
-			names = more;
-		}
-		names[nr] = strdup(entry->d_name);
-		if (!names[nr]) {
-			error = -ENOMEM;
-			break;
-		}
-		nr++;
-	}
-	*namesp = names;
-	*nrp = nr;
-	return error;
+	return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
 }
 
 static void add_row(struct text *page, int dir, const char *name)
@@ -94,24 +60,17 @@ static void add_title(struct text *page, const char *path)
 
 int listing_make(struct text *page, int root, const char *path)
 {
-	char **names = NULL;
-	size_t nr = 0;
-	DIR *dir;
-	int fd, error;
+	struct dirent **entries;
+	int fd, nr, error = 0;
 
 	fd = files_open(root, path, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
+	nr = scandirat(fd, ".", &entries, is_child, by_name);
+	if (nr < 0) {
 		error = -errno;
-		close(fd);
-		return error;
+		goto out_close;
 	}
-	error = read_names(dir, &names, &nr);
-	if (error)
-		goto out;
-	qsort(names, nr, sizeof(*names), by_name);
 
 	text_printf(page, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>");
 	add_title(page, path);
@@ -120,17 +79,19 @@ int listing_make(struct text *page, int root, const char *path)
 	text_printf(page, "</h1>\n<table>\n<tr><th>Name<th>Modified (UTC)<th>Bytes\n");
 	if (*path)
 		text_printf(page, "<tr><td><a href=\"../\">../</a><td><td>\n");
-	for (size_t i = 0; i < nr; i++)
-		add_row(page, fd, names[i]);
+	for (int i = 0; i < nr; i++) {
+		if (i < MAX_ROWS)
+			add_row(page, fd, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
 	text_printf(page, "</table>\n");
-	if (nr == MAX_ENTRIES)
-		text_printf(page, "<p>Only the first %d names are shown.\n", MAX_ENTRIES);
+	if (nr > MAX_ROWS)
+		text_printf(page, "<p>Only the first %d names are shown.\n", MAX_ROWS);
 	text_printf(page, "</html>\n");
-	error = page->failed ? -ENOMEM : 0;
-out:
-	for (size_t i = 0; i < nr; i++)
-		free(names[i]);
-	free(names);
-	closedir(dir);
+	if (page->failed)
+		error = -ENOMEM;
+out_close:
+	close(fd);
 	return error;
 }

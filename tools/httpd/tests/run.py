@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -742,6 +743,73 @@ def a_file_that_shrinks_while_it_is_sent_ends_the_connection(site):
     os.unlink(path)
 
 
+# ---- The process; it must run on this machine ----
+
+@test
+def the_access_log_has_a_line_for_each_response(site):
+    if not site.args.access_log:
+        raise Skip("--access-log was not given")
+
+    def lines_of(marker):
+        with open(site.args.access_log, encoding="ascii") as f:
+            return [line for line in f if marker in line]
+
+    marker = f"/nothing-{time.time_ns()}"
+    with site.client() as c:
+        r = c.get(marker + '"\\')
+        same("status", r.status, 404)
+        c.get("/page/?" + marker)
+        c.get("/page/?" + marker, method="HEAD")
+    true("three lines come within some seconds",
+         wait_until(lambda: len(lines_of(marker)) == 3, SLACK))
+    want = (rf'"GET {marker}\\x22\\x5C HTTP/1.1" 404 {len(r.body)}', rf'"GET /page/\?{marker} '
+            rf'HTTP/1.1" 200 {len(site.read("page/index.html"))}',
+            rf'"HEAD /page/\?{marker} HTTP/1.1" 200 -')
+    before = r"[\d.:a-f]+ - - \[\d\d/\w{3}/\d{4}:[\d:]{8} [+-]\d{4}\] "
+    for line, expected in zip(lines_of(marker), want):
+        true(f"{line!r} has the format", re.fullmatch(before + expected + "\n", line))
+
+
+@test
+def sighup_opens_the_access_log_anew(site):
+    if not site.args.access_log or not site.args.pid:
+        raise Skip("--access-log and --pid were not given")
+    os.rename(site.args.access_log, site.args.access_log + ".1")
+    os.kill(site.args.pid, signal.SIGHUP)
+    true("there is a new log", wait_until(lambda: os.path.exists(site.args.access_log), SLACK))
+    site.serves()
+    true("and it is used", wait_until(lambda: os.path.getsize(site.args.access_log) > 0, SLACK))
+
+
+@test
+def sigterm_lets_responses_end_and_then_the_server(site):
+    if not site.args.pid:
+        raise Skip("--pid was not given")
+    target, data = site.file_of(12_000_000)
+    with site.client(receive_buffer=65536) as busy, site.client() as idle:
+        idle.get("/")
+        busy.send(f"GET {target} HTTP/1.1\r\nHost: test\r\n\r\n")
+        busy.more()
+        os.kill(site.args.pid, signal.SIGTERM)
+        true("the idle connection is closed", idle.is_closed(SLACK))
+        try:
+            site.client(timeout=2).get("/")
+            raise AssertionError("a new connection was accepted")
+        except (OSError, Closed):
+            pass
+        same_bytes("what was being sent", busy.response().body, data)
+    # a process that nobody waited for yet has no command line any more
+    true("the server ends", wait_until(lambda: not command_line(site.args.pid), SLACK))
+
+
+def command_line(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read()
+    except FileNotFoundError:
+        return b""
+
+
 def arguments():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--make-docroot", metavar="DIR", help="make the directory to serve, and end")
@@ -750,6 +818,8 @@ def arguments():
     p.add_argument("--counters", metavar="FILE", help="that is written anew again and again")
     p.add_argument("--stats-url", metavar="URL", help="of the server's --stats-port")
     p.add_argument("--live", action="store_true", help="--docroot itself is served: change it")
+    p.add_argument("--access-log", metavar="FILE", help="of the server")
+    p.add_argument("--pid", type=int, help="of the server, which is ended at last")
     p.add_argument("--connections", type=int, default=1000)
     p.add_argument("--wrk-seconds", type=int, default=5)
     p.add_argument("--only", metavar="WORD", help="tests with this in their name")
