@@ -32,9 +32,13 @@
 #include "io_uring.h"
 #include "filetable.h"
 #include "iolite.h"
+#include "poll.h"
 
 /* As many bvecs as are kept on the stack */
 #define IO_IOLITE_BVECS		16
+
+/* How often a socket may be polled without taking anything, as in poll.c */
+#define IO_IOLITE_POLL_RETRIES	128
 
 /* ---- Files, either way ---- */
 
@@ -712,6 +716,16 @@ static bool io_iolite_write_more(struct io_kiocb *req, struct io_iolite_write *w
 	       io_iolite_is_storage(req);
 }
 
+/*
+ * A socket that takes some bytes each time it is polled is not stuck, and must
+ * not end up in io-wq however slow its peer is.
+ */
+static void io_iolite_poll_again(struct io_kiocb *req)
+{
+	if (req->flags & REQ_F_POLLED)
+		req->apoll->poll.retries = IO_IOLITE_POLL_RETRIES;
+}
+
 static void io_iolite_write_finish(struct io_kiocb *req, struct io_iolite_write *wr)
 {
 	struct io_ring_ctx *ctx = req->ctx;
@@ -756,8 +770,10 @@ int io_iolite_write(struct io_kiocb *req, unsigned int issue_flags)
 	if (!more)
 		io_iolite_write_finish(req, wr);
 	io_ring_submit_unlock(ctx, issue_flags);
-	if (more)
+	if (more) {
+		io_iolite_poll_again(req);
 		return -EAGAIN;
+	}
 
 	if (wr->done < wr->len)
 		req_set_fail(req);
