@@ -320,6 +320,22 @@ TEST_F(fields, any_free_slot_needs_a_completion)
 	EXPECT_EQ(-EINVAL, ring_run(&self->r, &sqe));
 }
 
+TEST_F(fields, append_needs_a_slot_to_add_to)
+{
+	struct io_uring_sqe sqe = sqe_read(&self->r, IOLITE_SLOT_ALLOC, self->file, 0, 3);
+
+	sqe.ioprio = IOLITE_READ_APPEND;
+	EXPECT_EQ(-EINVAL, ring_run(&self->r, &sqe));
+}
+
+TEST_F(fields, poll_first_is_for_sockets)
+{
+	struct io_uring_sqe sqe = sqe_write(&self->r, SLOT_DATA, self->file, 0, 0);
+
+	sqe.ioprio = IOLITE_WRITE_POLL_FIRST;
+	EXPECT_EQ(-EINVAL, ring_run(&self->r, &sqe));
+}
+
 TEST_F(fields, pool_fd_must_be_a_pool)
 {
 	struct io_uring_sqe sqe = sqe_alloc(&self->r, SLOT_SCRATCH, self->file, "new", 3);

@@ -215,6 +215,46 @@ TEST_F(pool, larger_than_the_sysctl_is_refused)
 	EXPECT_EQ(-E2BIG, pool_create(&self->r, ~0ULL));
 }
 
+TEST_F(pool, allocation_of_more_than_an_aggregate_holds_is_too_big)
+{
+	int pool = pool_create(&self->r, 0);
+	char *at;
+
+	EXPECT_EQ(-E2BIG, op_alloc(&self->r, 0, pool, self->data, ~0U));
+	EXPECT_EQ(-E2BIG, op_alloc(&self->r, 0, pool, self->data, 1U << 31));
+	EXPECT_EQ(-E2BIG, op_alloc_writable(&self->r, 0, pool, 1U << 31, &at));
+	EXPECT_EQ(-ENOENT, op_length(&self->r, 0));
+	close(pool);
+}
+
+TEST_F(pool, append_to_a_full_aggregate_is_too_big)
+{
+	int pool = pool_create(&self->r, 0), zero = open("/dev/zero", O_RDONLY);
+	struct io_uring_sqe sqe = sqe_read(&self->r, 0, zero, -1, CHUNK);
+	long long len = CHUNK, rest;
+
+	ASSERT_EQ(CHUNK, op_alloc(&self->r, 0, pool, self->data, CHUNK));
+	while (2 * len <= (long long)self->r.table.max_bytes) {
+		len *= 2;
+		ASSERT_EQ(len, op_edit(&self->r, 0, IOLITE_EDIT_CONCAT, 0, 0, 0));
+	}
+	/* and the rest, to the last byte */
+	rest = self->r.table.max_bytes - len;
+	ASSERT_EQ(0, op_edit(&self->r, 0, IOLITE_EDIT_DUP, 1, 0, 0));
+	ASSERT_LE(0, op_edit(&self->r, 1, IOLITE_EDIT_TRUNCATE, 0, rest, 0));
+	ASSERT_EQ(len + rest, op_edit(&self->r, 0, IOLITE_EDIT_CONCAT, 1, 0, 0));
+	sqe.ioprio = IOLITE_READ_APPEND;
+	EXPECT_EQ(-E2BIG, ring_run(&self->r, &sqe));
+	EXPECT_EQ(len + rest, op_length(&self->r, 0));
+
+	/* with a little room the read is short */
+	ASSERT_LE(0, op_edit(&self->r, 0, IOLITE_EDIT_TRUNCATE, 0, len + rest - 100, 0));
+	EXPECT_EQ(100, ring_run(&self->r, &sqe));
+	EXPECT_EQ(len + rest, op_length(&self->r, 0));
+	close(zero);
+	close(pool);
+}
+
 /* Pages in flight are the pool's until the socket lets go of them */
 TEST_F(pool, memory_held_by_a_socket_still_counts)
 {

@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -181,6 +182,16 @@ TEST_F(file, page_behind_a_mapped_slice_is_the_page_of_the_cache)
 	EXPECT_EQ(FILE_SIZE / PAGE, same);
 	munmap(map, FILE_SIZE);
 	close(pagemap);
+}
+
+TEST_F(file, whoever_watches_is_told)
+{
+	int watch = inotify_init1(IN_NONBLOCK);
+
+	ASSERT_LE(0, inotify_add_watch(watch, self->path, IN_ACCESS | IN_MODIFY));
+	ASSERT_EQ(100, op_read(&self->r, 0, self->fd, 0, 100));
+	EXPECT_EQ(IN_ACCESS, events_of(watch));
+	close(watch);
 }
 
 TEST_F(file, position_is_used_and_moved_by_minus_one)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -614,6 +615,17 @@ int sysctl_set(const char *name, long value)
 	snprintf(path, sizeof(path), "/proc/sys/vm/%s", name);
 	snprintf(text, sizeof(text), "%ld", value);
 	return write_file(path, text);
+}
+
+unsigned int events_of(int inotify)
+{
+	struct inotify_event event;
+	unsigned int mask = 0;
+
+	/* a watched file, unlike a directory, has no names in its events */
+	while (read(inotify, &event, sizeof(event)) == sizeof(event))
+		mask |= event.mask;
+	return mask;
 }
 
 /* ---- sockets ---- */

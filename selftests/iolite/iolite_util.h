@@ -123,6 +123,9 @@ long sysctl_get(const char *name);
 int sysctl_set(const char *name, long value);
 int write_file(const char *path, const char *text);
 
+/* The inotify events that one watched file has got: a mask, 0 if none */
+unsigned int events_of(int inotify);
+
 /* ---- sockets ---- */
 
 int tcp_pair(int *a, int *b);

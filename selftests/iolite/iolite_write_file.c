@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -90,6 +91,16 @@ TEST_F(file, offsets_inside_and_beyond_the_file_work)
 		EXPECT_SAME(self->data, self->seen, SIZE);
 	}
 	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_CUR));
+}
+
+TEST_F(file, whoever_watches_is_told)
+{
+	int watch = inotify_init1(IN_NONBLOCK);
+
+	ASSERT_LE(0, inotify_add_watch(watch, self->path, IN_ACCESS | IN_MODIFY));
+	ASSERT_EQ(100, write_at(&self->r, 0, self->fd, 0, 100, 0));
+	EXPECT_EQ(IN_MODIFY, events_of(watch));
+	close(watch);
 }
 
 TEST_F(file, position_is_used_and_moved_by_minus_one)
