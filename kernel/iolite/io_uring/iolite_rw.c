@@ -614,7 +614,8 @@ static ssize_t io_iolite_send(struct io_kiocb *req, struct io_iolite_write *wr,
 		msg.msg_name = req->async_data;
 		msg.msg_namelen = wr->addr_len;
 	}
-	msg.msg_flags = wr->op_flags | MSG_NOSIGNAL;
+	/* waiting for all is our business: TLS would refuse the flag */
+	msg.msg_flags = (wr->op_flags & ~MSG_WAITALL) | MSG_NOSIGNAL;
 	if (issue_flags & IO_URING_F_NONBLOCK)
 		msg.msg_flags |= MSG_DONTWAIT;
 	by_ref = io_iolite_takes_pages(sock->sk);
