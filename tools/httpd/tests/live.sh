@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# All tests of the server on the machine that it runs on, in a directory that
+# changes while it is served; then that nothing is left of it. Prints TAP.
+
+here=$(dirname "$(realpath "$0")")
+server=${SERVER:-$here/../../../build/httpd/iolite-httpd}
+work=$(mktemp -d) || exit
+limits="--header-timeout 5 --idle-timeout 6 --send-timeout 5 --max-requests 300
+	--max-connections 1200"
+
+"$here/run.py" --make-docroot "$work/www" || exit
+# $limits is a list of words
+"$server" --root "$work/www" --bind 127.0.0.1 --port 8080 --stats-port 8081 --threads 2 \
+	--access-log "$work/access.log" $limits 2> "$work/server" &
+pid=$!
+sleep 1
+"$here/run.py" --url http://127.0.0.1:8080 --docroot "$work/www" --live --pid $pid \
+	--stats-url http://127.0.0.1:8081/ --access-log "$work/access.log" $limits "$@"
+status=$?
+kill $pid 2> /dev/null
+wait $pid || { echo "# exit status $?"; echo "not ok 1000 - the server ends well"; status=1; }
+sed 's/^/# /' "$work/server"
+
+left()
+{
+	for name in buffers aggregates nodes slots pools pool_pages file_pages; do
+		value=$(cat /sys/kernel/mm/iolite/$name) && [ "$value" = 0 ] ||
+			echo -n "$name $value "
+	done
+}
+# what the network still holds goes when it was acknowledged
+for i in {1..50}; do
+	[ -z "$(left)" ] && break
+	sleep 0.2
+done
+if [ -n "$(left)" ]; then
+	echo "# $(left)"
+	echo "not ok 1001 - the kernel keeps nothing of it"
+	status=1
+else
+	echo "ok 1001 - the kernel keeps nothing of it"
+fi
+rm -rf "$work"
+exit $status
