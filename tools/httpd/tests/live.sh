@@ -6,17 +6,16 @@
 here=$(dirname "$(realpath "$0")")
 server=${SERVER:-$here/../../../build/httpd/iolite-httpd}
 work=$(mktemp -d) || exit
-limits="--header-timeout 5 --idle-timeout 6 --send-timeout 5 --max-requests 300
-	--max-connections 1200"
+limits=(--header-timeout 5 --idle-timeout 6 --send-timeout 5 --max-requests 300
+	--max-connections 1200)
 
 "$here/run.py" --make-docroot "$work/www" || exit
-# $limits is a list of words
 "$server" --root "$work/www" --bind 127.0.0.1 --port 8080 --stats-port 8081 --threads 2 \
-	--access-log "$work/access.log" $limits 2> "$work/server" &
+	--access-log "$work/access.log" "${limits[@]}" 2> "$work/server" &
 pid=$!
 sleep 1
 "$here/run.py" --url http://127.0.0.1:8080 --docroot "$work/www" --live --pid $pid \
-	--stats-url http://127.0.0.1:8081/ --access-log "$work/access.log" $limits "$@"
+	--stats-url http://127.0.0.1:8081/ --access-log "$work/access.log" "${limits[@]}" "$@"
 status=$?
 kill $pid 2> /dev/null
 wait $pid || { echo "# exit status $?"; echo "not ok 1000 - the server ends well"; status=1; }
@@ -30,7 +29,7 @@ left()
 	done
 }
 # what the network still holds goes when it was acknowledged
-for i in {1..50}; do
+for _ in {1..50}; do
 	[ -z "$(left)" ] && break
 	sleep 0.2
 done
