@@ -24,7 +24,7 @@ sed 's/^/# /' "$work/server"
 left()
 {
 	for name in buffers aggregates nodes slots pools pool_pages file_pages; do
-		value=$(cat /sys/kernel/mm/iolite/$name) && [ "$value" = 0 ] ||
+		value=$(cat /sys/kernel/mm/iolite/$name 2> /dev/null) && [ "$value" = 0 ] ||
 			echo -n "$name $value "
 	done
 }
