@@ -24,17 +24,24 @@ ssize_t iol_write(struct iol_agg *agg, int fd, size_t len, int64_t off)
 }
 
 /*
- * Without MSG_WAITALL io_uring reports a short send where send(2) would have
- * waited.
+ * Waits for all as send(2) does.  Not by MSG_WAITALL, which TLS in the kernel
+ * does not know.
  */
 ssize_t iol_send(struct iol_agg *agg, int sockfd, size_t len, int msg_flags)
 {
 	struct io_uring_sqe sqe;
+	size_t done = 0;
+	int ret;
 
-	if (!(msg_flags & MSG_DONTWAIT))
-		msg_flags |= MSG_WAITALL;
-	iol_prep_send(&sqe, sockfd, iol_slot(agg), iol_clamp_len(len), msg_flags);
-	return iol_run(agg->io, &sqe);
+	do {
+		iol_prep_send(&sqe, sockfd, iol_slot(agg),
+			      len ? iol_clamp_len(len - done) : 0, msg_flags);
+		ret = iol_run(agg->io, &sqe);
+		if (ret > 0)
+			done += (size_t)ret;
+	} while (ret > 0 && done != len && !(msg_flags & MSG_DONTWAIT));
+
+	return done ? (ssize_t)done : ret;
 }
 
 static int pool_of(struct iolite *io)

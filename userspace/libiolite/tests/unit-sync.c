@@ -125,14 +125,38 @@ static void arguments_arrive(void)
 	is(fake.last.opcode, FAKE_FIRST_OP + IOLITE_OP_SEAL, "seal: opcode");
 
 	is(iol_send(a, 7, 0, MSG_MORE), 0, "send");
-	is(fake.last.msg_flags, MSG_MORE | MSG_WAITALL, "send waits for all by itself");
-	is(iol_send(a, 7, 0, MSG_DONTWAIT), 0, "send that may not wait");
-	is(fake.last.msg_flags, MSG_DONTWAIT, "stays so");
+	is(fake.last.msg_flags, MSG_MORE, "send: flags");
 	is(iol_write(a, 7, 1UL << 40, -1), 0, "write of more than fits");
 	is(fake.last.len, 0x7ffff000, "is cut as write(2) cuts it");
 	is((int64_t)fake.last.off, -1, "write: position");
 	is(fake.last.fd, 7, "write: file");
 	end("arguments");
+}
+
+static void sends_go_on(void)
+{
+	struct iol_agg *a;
+	unsigned int before;
+
+	begin();
+	a = from("abcdef", 6);
+	before = fake.requests;
+	fake.op_result = 4;
+	is(iol_send(a, 7, 0, 0), 4, "all that is left");
+	is(fake.requests, before + 2, "is asked for until nothing is");
+	fake.op_result = 4;
+	is(iol_send(a, 7, 4, 0), 4, "as much as was asked for");
+	is(fake.requests, before + 3, "needs no second request");
+	fake.op_result = 4;
+	is(iol_send(a, 7, 6, 0), 4, "less than was asked for");
+	is(fake.requests, before + 5, "needs one");
+	is(fake.last.len, 2, "for the rest");
+	fake.op_result = 4;
+	is(iol_send(a, 7, 6, MSG_DONTWAIT), 4, "a part");
+	is(fake.requests, before + 6, "is good enough for MSG_DONTWAIT");
+	fake.op_result = -EPIPE;
+	is(iol_send(a, 7, 6, 0), -EPIPE, "an error");
+	end("sends");
 }
 
 static void random_bytes(unsigned char *p, size_t len)
@@ -318,6 +342,7 @@ int main(void)
 	failures_leave_handles();
 	contexts_do_not_mix();
 	arguments_arrive();
+	sends_go_on();
 	bytes_come_back();
 	comparison_finds_the_first_difference();
 	slices_are_visited_in_order();
