@@ -55,19 +55,21 @@ def wrong_use(report):
     report.check("help by default", None if "make run" in make()[1] else "make prints no help")
 
 
-def no_network(report):
-    """Without the cached source and without a network"""
+def fetch_fails(report, name, says, setup=None):
+    """One sentence of fetch.sh with an empty cache, in a network of its own that leads nowhere"""
     with tempfile.TemporaryDirectory() as cache:
-        done = subprocess.run(["unshare", "-rn", os.path.join(ROOT, "tools/build/fetch.sh")],
+        fetch = os.path.join(ROOT, "tools/build/fetch.sh")
+        script = f"{setup.format(cache=cache)} && exec {fetch}" if setup else f"exec {fetch}"
+        done = subprocess.run(["unshare", "-rmn", "sh", "-c", script],
                               check=False, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=300,
                               env={**clean_environment(), "XDG_CACHE_HOME": cache})
-    if "unshare" in done.stderr:
-        report.skip("no network", "needs user namespaces")
+    if "unshare: " in done.stderr:
+        report.skip(name, "needs user namespaces")
         return
     said = [line for line in done.stderr.splitlines() if not line.startswith("== ")]
-    good = done.returncode and len(said) == 1 and "is there a network?" in said[0]
-    report.check("no network", None if good else "expected one sentence, seen: " + done.stderr)
+    good = done.returncode and len(said) == 1 and says in said[0]
+    report.check(name, None if good else "expected one sentence, seen: " + done.stderr)
 
 
 def run(report):
@@ -84,4 +86,6 @@ def run(report):
         except SyntaxError as e:
             report.fail(f"compile {path}", str(e))
     wrong_use(report)
-    no_network(report)
+    fetch_fails(report, "no network", "is there a network?")
+    fetch_fails(report, "too little disk", "make room and try again",
+                "mount -t tmpfs -o size=100M tmpfs {cache}")
