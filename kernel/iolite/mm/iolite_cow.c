@@ -226,7 +226,16 @@ static struct folio *iolite_cow(struct folio *folio)
 	return copy;
 }
 
-struct folio *__iolite_write_folio(struct folio *folio, bool nowait)
+/**
+ * iolite_write_folio - make a sealed page-cache folio's bytes safe to change
+ * @folio: locked, with a reference of the caller's
+ * @nowait: do not sleep
+ *
+ * Return: @folio, or the folio that took its place in the mapping, locked and
+ * referenced for the caller in @folio's stead; or an ERR_PTR, with @folio
+ * unlocked and put: -EAGAIN if it had to sleep, -ENOMEM.
+ */
+struct folio *iolite_write_folio(struct folio *folio, bool nowait)
 {
 	struct folio *copy;
 
@@ -245,7 +254,13 @@ struct folio *__iolite_write_folio(struct folio *folio, bool nowait)
 	return copy;
 }
 
-struct folio *__iolite_truncate_folio(struct folio *folio)
+/**
+ * iolite_truncate_folio - iolite_write_folio() for callers that cannot fail
+ * @folio: locked, with a reference of the caller's
+ *
+ * Return: @folio or the one in its place.
+ */
+struct folio *iolite_truncate_folio(struct folio *folio)
 {
 	struct folio *copy;
 
@@ -264,7 +279,7 @@ struct folio *__iolite_truncate_folio(struct folio *folio)
 
 vm_fault_t __iolite_shared_fault(struct folio *folio)
 {
-	struct folio *writable = __iolite_write_folio(folio, false);
+	struct folio *writable = iolite_write_folio(folio, false);
 
 	if (writable == folio)
 		return 0;
@@ -296,7 +311,7 @@ bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
 	pte_unmap_unlock(vmf->pte, vmf->ptl);
 	folio_lock(folio);
 	if (folio->mapping == mapping && folio_test_sealed(folio)) {
-		folio = __iolite_write_folio(folio, false);
+		folio = iolite_write_folio(folio, false);
 		/* Without memory: the store faults again, or the OOM killer comes. */
 		if (IS_ERR(folio))
 			return true;

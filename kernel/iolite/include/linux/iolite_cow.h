@@ -14,18 +14,19 @@
 
 enum migrate_mode;
 
-#ifdef CONFIG_IOLITE
-struct folio *__iolite_write_folio(struct folio *folio, bool nowait);
-struct folio *__iolite_truncate_folio(struct folio *folio);
+/* Without CONFIG_IOLITE never called: then no folio is sealed. */
+int iolite_seal_folio(struct folio *folio, bool nowait);
+struct folio *iolite_write_folio(struct folio *folio, bool nowait);
+struct folio *iolite_truncate_folio(struct folio *folio);
 vm_fault_t __iolite_shared_fault(struct folio *folio);
 bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio);
 int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 			  struct folio *src, void *src_private);
-int iolite_seal_folio(struct folio *folio, bool nowait);
 
+#ifdef CONFIG_IOLITE
 /*
  * The inode's file system finds folios to write to with FGP_WRITE or one of
- * the calls below, and can migrate them.  Inode initialisation only.
+ * the calls below, and can migrate them.
  */
 static inline void mapping_set_iolite(struct address_space *mapping)
 {
@@ -56,61 +57,21 @@ static inline bool mapping_iolite_sealed(const struct address_space *mapping)
 {
 	return false;
 }
-
-static inline struct folio *__iolite_write_folio(struct folio *folio, bool nowait)
-{
-	return folio;
-}
-
-static inline struct folio *__iolite_truncate_folio(struct folio *folio)
-{
-	return folio;
-}
-
-static inline vm_fault_t __iolite_shared_fault(struct folio *folio)
-{
-	return 0;
-}
-
-static inline bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
-{
-	return false;
-}
-
-static inline int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
-					struct folio *src, void *src_private)
-{
-	return -EAGAIN;
-}
 #endif
 
 /**
- * iolite_write_folio - make a page-cache folio's bytes safe to change
+ * iolite_truncates_sealed - is a part of a sealed folio about to be cleared?
  * @folio: locked, with a reference of the caller's
- * @nowait: do not sleep
+ * @start: first byte of the file to go
+ * @end: last byte of the file to go
  *
- * Return: @folio, or the folio that took its place in the mapping, locked and
- * referenced for the caller in @folio's stead; or an ERR_PTR, with @folio
- * unlocked and put: -EAGAIN if it had to sleep, -ENOMEM.
+ * Return: whether the caller has to replace @folio by what
+ * iolite_truncate_folio() returns.
  */
-static inline struct folio *iolite_write_folio(struct folio *folio, bool nowait)
+static inline bool iolite_truncates_sealed(struct folio *folio, loff_t start, uoff_t end)
 {
-	if (likely(!folio_test_sealed(folio)))
-		return folio;
-	return __iolite_write_folio(folio, nowait);
-}
-
-/**
- * iolite_truncate_folio - like iolite_write_folio(), for callers that cannot fail
- * @folio: locked, with a reference of the caller's
- *
- * Return: @folio or the one in its place.
- */
-static inline struct folio *iolite_truncate_folio(struct folio *folio)
-{
-	if (likely(!folio_test_sealed(folio)))
-		return folio;
-	return __iolite_truncate_folio(folio);
+	return unlikely(folio_test_sealed(folio)) &&
+	       (folio_pos(folio) < start || folio_next_pos(folio) - 1 > end);
 }
 
 /**
