@@ -106,9 +106,10 @@ def summary(counters):
     """One line for people"""
     copied = {name[len("iolite_copied_"):]: value for name, value in counters.items()
               if name.startswith("iolite_copied_") and value}
+    total = copied.pop("bytes", 0)
     reasons = ", ".join(f"{reason} {size(value)}" for reason, value in copied.items())
-    return (f"{counters.get('requests', 0)} requests, {size(counters.get('bytes_sent', 0))} sent,"
-            f" copied: {reasons or 'nothing'}")
+    return (f"{counters.get('requests', 0)} requests, {size(counters.get('bytes_sent', 0))} sent, "
+            f"{size(total)} copied" + (f" ({reasons})" if reasons else ""))
 
 
 def size(number):

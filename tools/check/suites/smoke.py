@@ -11,5 +11,5 @@ def run(report):
                                              "SMOKE=1", f"PORT={port}"], 600)
         with open(report.log("example-directory"), encoding="utf-8") as f:
             for line in f:
-                if line.startswith(("smoke:", "DIFFERENT")) or "requests," in line:
+                if line.startswith(("smoke:", "DIFFERENT")) or " requests, " in line:
                     print("   " + line.rstrip())
