@@ -26,16 +26,15 @@ static int check(int ret, const char *what)
 
 static int listen_on(int port)
 {
-	struct sockaddr_in6 addr = {
-		.sin6_family = AF_INET6,
-		.sin6_port = htons((in_port_t)port),
-		.sin6_addr = IN6ADDR_ANY_INIT,
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_port = htons((in_port_t)port),
+		.sin_addr.s_addr = htonl(INADDR_ANY),
 	};
-	int sock = socket(AF_INET6, SOCK_STREAM, 0), one = 1;
+	int sock = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 
-	setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (sock < 0 || bind(sock, (struct sockaddr *)&addr, sizeof(addr)) ||
-	    listen(sock, SOMAXCONN))
+	if (sock < 0 || setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    bind(sock, (struct sockaddr *)&addr, sizeof(addr)) || listen(sock, SOMAXCONN))
 		err(1, "port %d", port);
 	return sock;
 }
