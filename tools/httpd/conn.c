@@ -331,7 +331,7 @@ void conn_expired(struct conn *c)
 		shutdown(c->fd, SHUT_RD);	/* ends the receive, not the sending */
 		break;
 	case WAIT_SEND:
-		if (send_progresses(c)) {
+		if (send_progresses(c) || c->chain.reading) {
 			conn_wait(c, WAIT_SEND);
 		} else {
 			stats_add(&w->stats, STAT_timeouts_send, 1);

@@ -112,6 +112,7 @@ static void submit_chain(struct conn *c)
 			if (text)
 				iol_sqe_set_flags(sqe, IOLITE_READ_APPEND);
 			ring_tag(sqe, c, TAG_READ);
+			c->chain.reading = true;
 		}
 		sqe->flags |= IOSQE_IO_LINK;
 		c->chain.in_flight++;
@@ -214,6 +215,8 @@ static void chain_done(struct conn *c)
 	struct chain *chain = &c->chain;
 	uint32_t read = chain->kept ? chain->file : chain->read > 0 ? (uint32_t)chain->read : 0;
 
+	if (chain->write > 0)
+		stats_add(&c->worker->stats, STAT_bytes_sent, chain->write);
 	if (c->closing) {
 		conn_close(c);
 		return;
@@ -222,7 +225,6 @@ static void chain_done(struct conn *c)
 	if (chain->write > 0) {
 		chain->written += (uint32_t)chain->write;
 		c->sent += (uint32_t)chain->write;
-		stats_add(&c->worker->stats, STAT_bytes_sent, chain->write);
 		if (chain->written < chain->length)
 			resubmit_write(c);
 		else
@@ -250,8 +252,10 @@ void send_completed(struct conn *c, enum ring_tag tag, int res)
 		chain->write = res;
 	else if (res < 0 && !chain->error)
 		chain->error = res;
-	if (tag == TAG_READ)
+	if (tag == TAG_READ) {
 		chain->read = res;
+		chain->reading = false;
+	}
 	if (tag == TAG_ALLOC && res > 0)
 		stats_add(&c->worker->stats, STAT_memory_bytes, res);
 	if (!--chain->in_flight)

@@ -145,7 +145,7 @@ static void serve(struct worker *w)
 	while (!finished(w)) {
 		struct io_uring_cqe *cqe;
 		unsigned int head, nr = 0;
-		time_t uptime;
+		time_t last = w->uptime;
 		int error;
 
 		error = io_uring_submit_and_wait_timeout(&w->ring, &cqe, 1, &second, NULL);
@@ -154,16 +154,15 @@ static void serve(struct worker *w)
 			log_error("io_uring_enter: %s", strerror(-error));
 			abort();
 		}
-		uptime = seconds_up();
-		if (uptime != w->uptime) {
-			w->uptime = uptime;
-			tick(w);
-		}
+		w->uptime = seconds_up();
 		io_uring_for_each_cqe(&w->ring, head, cqe) {
 			completed(w, cqe);
 			nr++;
 		}
 		io_uring_cq_advance(&w->ring, nr);
+		/* last, or what is late for being unseen would look too late */
+		if (w->uptime != last)
+			tick(w);
 	}
 	access_log_flush(&w->log);
 	files_empty(&w->files);

@@ -108,7 +108,8 @@ class Site:
                 text = f.read().decode()
         else:
             raise Skip("neither --counters nor --stats-url was given")
-        return {k: int(v) for k, v in (line.split() for line in text.splitlines())}
+        # the file may hold the header of the HTTP response, too
+        return {k: int(v) for k, v in re.findall(r"^(\w+) (-?\d+)$", text, re.M)}
 
     def serves(self):
         """Fails unless an ordinary request is answered"""
@@ -587,7 +588,7 @@ def threads_fetch_large_files_side_by_side(site):
         except (AssertionError, OSError, Closed) as e:
             problems.append(repr(e))
 
-    threads = [threading.Thread(target=fetch) for _ in range(20)]
+    threads = [threading.Thread(target=fetch) for _ in range(8)]
     for t in threads:
         t.start()
     for t in threads:
