@@ -31,7 +31,7 @@
 
 #include "internal.h"
 
-/* Does anybody but the page cache, page tables and the caller hold the folio? */
+/* Does anybody but the page cache and the caller hold the folio? It is not mapped. */
 static bool iolite_folio_held(struct folio *folio)
 {
 	if (folio_ref_count(folio) <= folio_expected_ref_count(folio) + 1)
@@ -101,9 +101,18 @@ unlock:
 	return ret;
 }
 
-/* Clear the flag if nobody holds the folio; folio locked. */
-static bool iolite_unseal(struct folio *folio)
+/*
+ * Clear the flag if nobody holds the folio; folio locked.  The reference count
+ * says so only for a folio that is not mapped: fork() and munmap() change it at
+ * any time.  No new mapping can come while the folio is locked.
+ */
+static bool iolite_unseal(struct folio *folio, bool nowait)
 {
+	if (folio_mapped(folio)) {
+		if (nowait)
+			return false;
+		unmap_mapping_folio(folio);
+	}
 	folio_clear_sealed(folio);
 	/* Pairs with iolite_seal_folio(). */
 	smp_mb__after_atomic();
@@ -197,20 +206,19 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 static struct folio *iolite_cow(struct folio *folio)
 {
 	struct address_space *mapping = folio->mapping;
+	/* The folio lock is held, so no recursion into the file system. */
+	gfp_t gfp = (mapping_gfp_mask(mapping) & ~__GFP_FS) | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 	struct folio *copy;
 	int ret;
 
 	/* Sealed folios are clean where there is write-back, and stay so. */
 	VM_WARN_ON_ONCE_FOLIO(folio_test_writeback(folio), folio);
 
-	copy = filemap_alloc_folio(mapping_gfp_constraint(mapping, GFP_NOFS | __GFP_NOWARN),
-				   folio_order(folio), NULL);
+	copy = filemap_alloc_folio(gfp, folio_order(folio), NULL);
 	if (!copy)
 		return ERR_PTR(-ENOMEM);
 	__folio_set_locked(copy);
 
-	if (folio_mapped(folio))
-		unmap_mapping_folio(folio);
 	ret = mapping->a_ops->migrate_folio(mapping, copy, folio, MIGRATE_SHARED);
 	if (ret) {
 		folio_unlock(copy);
@@ -239,7 +247,7 @@ struct folio *iolite_write_folio(struct folio *folio, bool nowait)
 {
 	struct folio *copy;
 
-	if (iolite_unseal(folio))
+	if (iolite_unseal(folio, nowait))
 		return folio;
 	if (nowait) {
 		iolite_stat_add(IOLITE_STAT_COW_AGAIN, 1);
@@ -268,10 +276,13 @@ struct folio *iolite_truncate_folio(struct folio *folio)
 	 * Truncation cannot fail.  Memory comes back, by the OOM killer if need
 	 * be, or the readers let go.
 	 */
-	while (!iolite_unseal(folio)) {
+	while (!iolite_unseal(folio, false)) {
 		copy = iolite_cow(folio);
 		if (!IS_ERR(copy))
 			return copy;
+		/* No copy can be had of what the hardware has lost. */
+		if (PTR_ERR(copy) == -EHWPOISON)
+			break;
 		schedule_timeout_uninterruptible(1);
 	}
 	return folio;

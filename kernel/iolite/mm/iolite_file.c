@@ -255,7 +255,8 @@ ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sin
 {
 	struct file *file = iocb->ki_filp;
 
-	sink->nowait = iocb->ki_flags & IOCB_NOWAIT;
+	/* Who waits for a folio by call-back must not sleep for another. */
+	sink->nowait = iocb->ki_flags & (IOCB_NOWAIT | IOCB_WAITQ);
 	sink->error = 0;
 
 	if (iocb->ki_flags & IOCB_DIRECT) {

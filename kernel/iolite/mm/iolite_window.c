@@ -11,9 +11,11 @@
  *    contains the passed bytes only, at the same address;
  *  - the pages of a buffer that it produces are mapped writable until sealed.
  *
- * Pages are mapped by number, without references or mapcount: a page-cache
- * folio's rmap belongs to another mapping.  So they leave all page tables
- * before the buffer lets go of the folio.
+ * Pages are mapped by number, as special entries, without references or
+ * mapcount: a page-cache folio's rmap belongs to another mapping.  So they leave
+ * all page tables before the buffer lets go of the folio, and nobody can pin
+ * them through the window.  VM_MIXEDMAP and not VM_PFNMAP, so that
+ * /proc/pid/pagemap shows which pages they are.
  *
  * Lock order: uring_lock, mmap_lock, iolite_window_lock, i_mmap_rwsem, page
  * table lock.  User memory is never touched under iolite_window_lock, for it
@@ -127,11 +129,20 @@ static void iolite_grant_drop(void *grant)
 	iolite_stat_add(IOLITE_STAT_GRANTS, -1);
 }
 
+/* mremap(2) makes a copy of the VMA before it asks, and drops it when refused. */
+static void iolite_window_open(struct vm_area_struct *vma)
+{
+	vma->vm_private_data = NULL;
+}
+
 static void iolite_window_close(struct vm_area_struct *vma)
 {
 	struct iolite_domain *domain = vma->vm_private_data;
 	unsigned long pgoff;
 	void *grant;
+
+	if (!domain)
+		return;
 
 	mutex_lock(&iolite_window_lock);
 	list_del(&domain->node);
@@ -149,10 +160,12 @@ static vm_fault_t iolite_window_fault(struct vm_fault *vmf)
 	struct vm_area_struct *vma = vmf->vma;
 	struct iolite_domain *domain = vma->vm_private_data;
 	vm_fault_t ret = VM_FAULT_SIGSEGV;
-	vm_flags_t flags = vma->vm_flags;
 	struct iolite_buf *buf;
 	struct page *page;
 	void *grant;
+
+	if (!domain)
+		return VM_FAULT_SIGSEGV;
 
 	mutex_lock(&iolite_window_lock);
 	grant = xa_load(&domain->grants, vmf->pgoff);
@@ -160,11 +173,11 @@ static vm_fault_t iolite_window_fault(struct vm_fault *vmf)
 	if (!grant || WARN_ON_ONCE(!buf))
 		goto unlock;
 	page = xa_is_value(grant) ? iolite_buf_page(buf, vmf->pgoff) : grant;
-	if (grant != GRANT_WRITE || buf->sealed)
-		flags &= ~VM_WRITE;
-	if ((vmf->flags & FAULT_FLAG_WRITE) && !(flags & VM_WRITE))
-		goto unlock;
-	ret = vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(page), vm_get_page_prot(flags));
+	if (grant == GRANT_WRITE && !buf->sealed && (vma->vm_flags & VM_WRITE))
+		ret = vmf_insert_mixed_mkwrite(vma, vmf->address, page_to_pfn(page));
+	/* ->pfn_mkwrite() is there, so this maps it read-only */
+	else if (!(vmf->flags & FAULT_FLAG_WRITE))
+		ret = vmf_insert_mixed(vma, vmf->address, page_to_pfn(page));
 unlock:
 	mutex_unlock(&iolite_window_lock);
 	return ret;
@@ -192,6 +205,7 @@ static const char *iolite_window_name(struct vm_area_struct *vma)
 }
 
 static const struct vm_operations_struct iolite_window_vm_ops = {
+	.open		= iolite_window_open,
 	.close		= iolite_window_close,
 	.fault		= iolite_window_fault,
 	.pfn_mkwrite	= iolite_window_pfn_mkwrite,
@@ -228,7 +242,7 @@ int iolite_window_mmap(struct vm_area_struct *vma)
 	vma->vm_pgoff = 0;
 	vma->vm_private_data = domain;
 	vma->vm_ops = &iolite_window_vm_ops;
-	vm_flags_mod(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTCOPY | VM_DONTDUMP, VM_MAYEXEC);
+	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTCOPY | VM_DONTDUMP, VM_MAYEXEC);
 
 	mutex_lock(&iolite_window_lock);
 	list_add(&domain->node, &iolite_domains);
@@ -485,17 +499,23 @@ unlock:
 
 static const struct file_operations iolite_window_fops = { };
 
+/* What programs get without asking for more; some tag what lies above. */
+#ifdef DEFAULT_MAP_WINDOW
+#define IOLITE_TASK_SIZE	min(DEFAULT_MAP_WINDOW, TASK_SIZE_MAX)
+#else
+#define IOLITE_TASK_SIZE	TASK_SIZE_MAX
+#endif
+
 static int __init iolite_window_init(void)
 {
-	unsigned long room;
+	/* Away from where programs, their heap and their stack are put */
+	unsigned long first = ALIGN(IOLITE_TASK_SIZE / 8, SZ_1G);
+	unsigned long room = IOLITE_TASK_SIZE / 4;
 
 	window_shift = clamp(window_shift, 24U, 44U);
-	/* Away from where programs, their heap and their stack are put */
-	room = (TASK_SIZE_MAX / 8) & ~(iolite_window_size() - 1);
-	window_base = TASK_SIZE_MAX / 8;
+	window_base = first;
 	if (room > iolite_window_size())
-		window_base += get_random_long() % (room - iolite_window_size());
-	window_base = ALIGN(window_base, SZ_1G);
+		window_base += get_random_long() % (room - iolite_window_size()) & ~(SZ_1G - 1UL);
 
 	window_file = anon_inode_create_getfile("[iolite]", &iolite_window_fops, NULL, O_RDWR,
 						NULL);
