@@ -747,6 +747,43 @@ def a_file_that_shrinks_while_it_is_sent_ends_the_connection(site):
 # ---- The process; it must run on this machine ----
 
 @test
+def few_file_pages_make_it_slow_but_not_wrong(site):
+    limit = "/proc/sys/vm/iolite_max_user_pages"
+    if not site.args.pid or not os.access(limit, os.W_OK):
+        raise Skip("--pid was not given, or no right to write " + limit)
+    target, data = site.file_of(3_000_000)
+    results = []
+
+    def fetch():
+        try:
+            with site.client(timeout=300) as c:
+                r = c.get(target)
+                same_bytes(target, r.body, data if r.status == 200 else r.body)
+                results.append(r.status)
+        except (AssertionError, OSError, Closed) as e:
+            results.append(repr(e))
+
+    before = site.counters()
+    with open(limit, encoding="ascii") as f:
+        old = f.read()
+    try:
+        with open(limit, "w", encoding="ascii") as f:
+            f.write("40")
+        threads = [threading.Thread(target=fetch) for _ in range(6)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    finally:
+        with open(limit, "w", encoding="ascii") as f:
+            f.write(old)
+    true(f"all are right or refused, and one is right: {results}",
+         200 in results and set(results) <= {200, 503})
+    true("the limit was met", site.counters()["memory_retries"] > before["memory_retries"])
+    site.serves()
+
+
+@test
 def the_access_log_has_a_line_for_each_response(site):
     if not site.args.access_log:
         raise Skip("--access-log was not given")
