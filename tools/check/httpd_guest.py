@@ -17,34 +17,25 @@ import docroot  # noqa: E402
 TESTS = os.path.join(ROOT, "tools/httpd/tests/run.py")
 DOCROOT = os.path.join(BUILD, "httpd-docroot")
 
-TIMEOUTS = ("--header-timeout", "10", "--idle-timeout", "12", "--send-timeout", "10")
-TIGHT = ("--max-requests", "20", "--max-connections", "200")
-
-# (options that server and tests both get, options of the tests alone)
-ROUNDS = {
-    "usual": (TIMEOUTS, ()),
-    "requests": (TIGHT, ("--only", "last_request")),
-    "connections": (TIGHT, ("--only", "more_connections")),
-}
+LIMITS = ("--header-timeout", "10", "--idle-timeout", "12", "--send-timeout", "10")
 
 
 def main():
     tap = vm.private_network()
     if not tap:
         print("# no tap device here: through QEMU's user network")
-    name, directory = sys.argv[1:]
-    shared, own = ROUNDS[name]
+    directory, = sys.argv[1:]
     subprocess.run([TESTS, "--make-docroot", DOCROOT], check=True)
     image = os.path.join(BUILD, "run", "httpd-docroot.img")
     docroot.make_image(DOCROOT, image)
     port = servers.free_port()
     server = servers.Server("prod", directory, image, port=port, tap=tap,
-                            options=" ".join(shared) + " --access-log /run/access.log")
+                            options=" ".join(LIMITS) + " --access-log /run/access.log")
     try:
         server.start()
         sys.stdout.flush()
         status = subprocess.run([TESTS, "--url", server.url, "--docroot", DOCROOT, "--counters",
-                                 server.guest.path("counters"), *shared, *own],
+                                 server.guest.path("counters"), *LIMITS],
                                 check=False).returncode
         problem = server.finish()
     finally:
