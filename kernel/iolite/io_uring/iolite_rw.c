@@ -20,6 +20,7 @@
 #include <linux/pagemap.h>
 #include <linux/poll.h>
 #include <linux/sched/user.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/socket.h>
 #include <linux/uio.h>
@@ -52,6 +53,13 @@ static bool io_iolite_supports_nowait(struct io_kiocb *req, __poll_t mask)
 		return vfs_poll(req->file, &pt) & mask;
 	}
 	return false;
+}
+
+/* tmpfs knows nothing of IOCB_NOWAIT, but waits for nothing but swap either. */
+static bool io_iolite_is_memory(const struct file *file)
+{
+	return shmem_mapping(file->f_mapping) &&
+	       !READ_ONCE(SHMEM_I(file_inode(file))->swapped);
 }
 
 /* Without an iterator there is only ->read(), which wants user memory. */
@@ -101,6 +109,8 @@ static int io_iolite_init_kiocb(struct io_kiocb *req, struct kiocb *kiocb, int d
 		kiocb->ki_flags &= ~IOCB_NOWAIT;
 		return 0;
 	}
+	if (ddir == READ && io_iolite_is_memory(file))
+		return 0;
 	if (!io_iolite_supports_nowait(req, ddir == READ ? EPOLLIN : EPOLLOUT))
 		return -EAGAIN;
 	if (kiocb->ki_flags & IOCB_DIRECT && !(req->flags & REQ_F_NOWAIT))
@@ -328,8 +338,8 @@ static int io_iolite_read_on(struct io_kiocb *req, struct io_iolite_read *rd,
 {
 	struct iolite_agg *agg = &rd->obj->agg;
 	struct iolite_sink sink = { .agg = agg, .pool = pool, .user = user };
-	bool nonblock = issue_flags & IO_URING_F_NONBLOCK;
 	struct kiocb kiocb;
+	bool nowait;
 	ssize_t ret;
 
 	ret = io_iolite_init_kiocb(req, &kiocb, READ, rd->rw_flags, issue_flags);
@@ -339,22 +349,23 @@ static int io_iolite_read_on(struct io_kiocb *req, struct io_iolite_read *rd,
 	if (unlikely(ret))
 		return ret;
 
+	nowait = kiocb.ki_flags & IOCB_NOWAIT;
 	while (agg->len < rd->len) {
 		ret = iolite_read_iter(&kiocb, rd->len - agg->len, &sink);
 		/* nothing but retrying is left then, and that may be going on */
 		if (ret == -EIOCBQUEUED)
 			return ret;
 		rd->pos = kiocb.ki_pos;
-		if (ret == -EOPNOTSUPP && nonblock)
+		if (ret == -EOPNOTSUPP && nowait)
 			ret = -EAGAIN;
-		if (!ret || (ret < 0 && ret != -EAGAIN))
+		if (!ret || agg->len == rd->len || (ret < 0 && ret != -EAGAIN))
 			break;
 		/* a short read from something else is all there is for now */
 		if (!io_iolite_is_storage(req) || io_file_can_poll(req))
 			break;
-		if (ret == -EAGAIN && (!nonblock || kiocb.ki_flags & IOCB_WAITQ))
+		if (ret == -EAGAIN && (!nowait || kiocb.ki_flags & IOCB_WAITQ))
 			break;
-		if (nonblock && !io_iolite_arm_folio_wait(req, &kiocb)) {
+		if (nowait && !io_iolite_arm_folio_wait(req, &kiocb)) {
 			ret = -EAGAIN;
 			break;
 		}
