@@ -52,7 +52,7 @@ FIXTURE_TEARDOWN(user)
 /* The limit, relative to what root holds already */
 static int limit_pages(long more)
 {
-	return sysctl_set("iolite_max_user_pages", stat_get("file_pages") + more);
+	return sysctl_set("iolite_max_user_pages", stat_settled("file_pages") + more);
 }
 
 TEST_F(user, read_over_the_limit_is_short_and_then_refused)
@@ -140,7 +140,7 @@ TEST_F(user, limit_is_the_users_and_not_the_rings)
 
 TEST_F(user, ring_that_goes_gives_everything_back)
 {
-	long before = stat_get("file_pages");
+	long before = stat_settled("file_pages");
 	struct ring other;
 
 	ASSERT_EQ(0, limit_pages(20));

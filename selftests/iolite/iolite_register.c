@@ -153,7 +153,7 @@ TEST_F(table, size_is_limited_by_the_sysctl)
 /* I6 */
 TEST_F(table, slots_are_counted_and_given_back)
 {
-	long before = stat_get("slots");
+	long before = stat_settled("slots");
 
 	ASSERT_EQ(0, ring_register(&self->r, IOLITE_REGISTER_TABLE, &self->t, 1));
 	EXPECT_EQ(before + 16, stat_get("slots"));
@@ -166,7 +166,7 @@ TEST_F(table, slots_are_counted_and_given_back)
 
 TEST_F(table, unregistering_frees_what_the_slots_held)
 {
-	long before = stat_get("aggregates");
+	long before = stat_settled("aggregates");
 	int pool;
 
 	ASSERT_EQ(0, ring_table(&self->r, 4));
@@ -284,7 +284,7 @@ FIXTURE_TEARDOWN(pool)
 
 TEST_F(pool, is_a_close_on_exec_fd)
 {
-	long before = stat_get("pools");
+	long before = stat_settled("pools");
 
 	ASSERT_EQ(0, ring_register(&self->r, IOLITE_REGISTER_POOL, &self->p, 1));
 	EXPECT_EQ(FD_CLOEXEC, fcntl(self->p.fd, F_GETFD));
@@ -313,7 +313,7 @@ TEST_F(pool, refuses_every_wrong_field)
 		F(resv2[2], 1ULL << 63),
 #undef F
 	};
-	long before = stat_get("pools");
+	long before = stat_settled("pools");
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_LEN(fields); i++) {
@@ -333,7 +333,7 @@ TEST_F(pool, answer_that_cannot_be_written_leaves_no_pool_and_no_fd)
 {
 	struct iolite_reg_pool *p = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
 					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	long before = stat_get("pools");
+	long before = stat_settled("pools");
 	int next = dup(0);
 
 	ASSERT_NE(MAP_FAILED, p);
@@ -367,7 +367,7 @@ TEST_F(pool, fd_is_good_for_nothing_but_allocation)
 TEST_F(pool, outlives_its_fd_as_long_as_a_buffer_does)
 {
 	char seen[5];
-	long before = stat_get("pools");
+	long before = stat_settled("pools");
 
 	ASSERT_EQ(0, ring_register(&self->r, IOLITE_REGISTER_POOL, &self->p, 1));
 	ASSERT_EQ(5, op_alloc(&self->r, 0, self->p.fd, "hello", 5));
@@ -451,7 +451,7 @@ TEST_F(pool, can_be_inherited_over_fork)
 
 TEST_F(pool, can_be_passed_over_a_socket)
 {
-	long before = stat_get("pools");
+	long before = stat_settled("pools");
 	int pair[2], status;
 	pid_t pid;
 
@@ -471,7 +471,7 @@ TEST_F(pool, can_be_passed_over_a_socket)
 
 TEST_F(pool, in_a_message_that_nobody_reads_goes_with_the_socket)
 {
-	long before = stat_get("pools");
+	long before = stat_settled("pools");
 	int pair[2];
 
 	ASSERT_EQ(0, unix_pair(SOCK_STREAM, &pair[0], &pair[1]));

@@ -157,7 +157,7 @@ TEST_F(slots, failed_allocation_takes_no_slot)
 
 TEST_F(slots, filling_a_slot_replaces_what_it_held)
 {
-	long before = stat_get("aggregates");
+	long before = stat_settled("aggregates");
 	char seen[3];
 
 	ASSERT_EQ(3, op_alloc(&self->r, 0, self->pool, "old", 3));
@@ -237,7 +237,7 @@ TEST_F(slots, sealing_twice_does_nothing)
 
 TEST_F(slots, unsealed_aggregate_can_be_freed)
 {
-	long before = stat_get("buffers");
+	long before = stat_settled("buffers");
 	char *at;
 
 	ASSERT_EQ(0, ring_join(&self->r));

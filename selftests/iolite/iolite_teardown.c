@@ -51,7 +51,6 @@ FIXTURE_SETUP(end)
 FIXTURE_TEARDOWN(end)
 {
 	close(self->ready[0]);
-	close(self->ready[1]);
 }
 
 /* A ring, its pool, and some of everything in its slots */
@@ -96,40 +95,35 @@ static int hold_objects(struct ring *r)
 	return ret < 0 ? ret : 0;
 }
 
-/* Writes that wait for their sockets, on every kind of socket */
+/* Writes that wait for their sockets, of both kinds, and a read that waits for a pipe */
 static int hold_requests(struct ring *r)
 {
 	static char data[BIG];
-	int pool = fill_ring(r), a, b, i;
+	int pool = fill_ring(r), a[6], b[6], p[2], i;
+	struct io_uring_sqe sqe;
 
 	if (pool < 0)
 		return pool;
 	for (i = 0; i < 6; i++) {
-		struct io_uring_sqe sqe;
-
-		if (i & 1 ? tcp_pair(&a, &b) : unix_pair(SOCK_STREAM, &a, &b))
+		if (i & 1 ? tcp_pair(&a[i], &b[i]) : unix_pair(SOCK_STREAM, &a[i], &b[i]))
 			return -EIO;
-		set_sndbuf(a, 4096);
+		set_sndbuf(a[i], 4096);
 		if (op_alloc(r, 40 + i, pool, data, BIG) != BIG)
 			return -EIO;
-		sqe = sqe_write(r, 40 + i, a, 0, MSG_WAITALL);
+	}
+	if (pipe(p))
+		return -EIO;
+	for (i = 0; i < 6; i++) {
+		sqe = sqe_write(r, 40 + i, a[i], 0, MSG_WAITALL);
 		if (i >= 4)
 			sqe.flags = IOSQE_ASYNC;
 		ring_put(r, &sqe);
 	}
-	/* a read that waits for a pipe, and one behind it in a chain */
-	{
-		struct io_uring_sqe sqe;
-		int p[2];
-
-		if (pipe(p))
-			return -EIO;
-		sqe = sqe_read(r, 50, p[0], -1, 100);
-		sqe.flags = IOSQE_IO_LINK;
-		ring_put(r, &sqe);
-		sqe = sqe_edit(r, 50, IOLITE_EDIT_CONCAT, 0, 0, 0);
-		ring_put(r, &sqe);
-	}
+	sqe = sqe_read(r, 50, p[0], -1, 100);
+	sqe.flags = IOSQE_IO_LINK;
+	ring_put(r, &sqe);
+	sqe = sqe_edit(r, 50, IOLITE_EDIT_CONCAT, 0, 0, 0);
+	ring_put(r, &sqe);
 	return ring_submit(r) == 8 ? 0 : -EIO;
 }
 
@@ -225,6 +219,7 @@ static void check(struct __test_metadata *_metadata, FIXTURE_DATA(end) *self, en
 	pid = fork();
 	if (!pid)
 		child(end, self->ready[1], hold);
+	close(self->ready[1]);
 	ASSERT_EQ(1, read(self->ready[0], &ok, 1));
 	EXPECT_EQ('K', ok);
 	if (end == END_KILL)

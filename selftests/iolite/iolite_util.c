@@ -547,6 +547,21 @@ static long wait_for_stat(const char *name, long value, int *left)
 	return seen;
 }
 
+/* A counter's value once nothing of the test before is being torn down any more */
+long stat_settled(const char *name)
+{
+	long seen = stat_get(name), before;
+	int quiet = 0, left = IOLITE_TIMEOUT_MS / 10;
+
+	while (quiet < 20 && left-- > 0) {
+		before = seen;
+		usleep(10000);
+		seen = stat_get(name);
+		quiet = seen == before ? quiet + 1 : 0;
+	}
+	return seen;
+}
+
 long stat_wait(const char *name, long value)
 {
 	int left = IOLITE_TIMEOUT_MS / 10;
@@ -563,6 +578,8 @@ void stat_objects_get(struct stat_objects *s)
 {
 	unsigned int i;
 
+	/* slots go last of what a ring has */
+	stat_settled("slots");
 	for (i = 0; i < ARRAY_LEN(object_names); i++)
 		s->v[i] = stat_get(object_names[i]);
 }

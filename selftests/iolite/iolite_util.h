@@ -107,6 +107,7 @@ int signal_of_write(volatile char *at);
 
 bool iolite_present(void);
 long stat_get(const char *name);
+long stat_settled(const char *name);
 long stat_copied(void);
 long stat_wait(const char *name, long value);
 

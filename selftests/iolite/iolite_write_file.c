@@ -304,12 +304,11 @@ TEST_F(pipe, full_pipe_is_waited_for)
 	EXPECT_SAME(self->data, self->seen, LONG);
 }
 
-TEST_F(pipe, nonblocking_full_pipe_says_so)
+TEST_F(pipe, nowait_on_a_full_pipe_says_so)
 {
 	int res;
 
-	ASSERT_EQ(0, fcntl(self->fd[1], F_SETFL, O_NONBLOCK));
-	while ((res = write_at(&self->r, 0, self->fd[1], -1, 0, 0)) > 0)
+	while ((res = write_at(&self->r, 0, self->fd[1], -1, 0, RWF_NOWAIT)) > 0)
 		;
 	EXPECT_EQ(-EAGAIN, res);
 }
