@@ -223,8 +223,10 @@ int main(int argc, char **argv)
 	if (options.stats_port)
 		stats_fd = stats_listen(options.stats_port);
 	workers = start_workers(&server);
-	log_error("serving %s at http://%s:%u/ with %u thread%s", options.root, options.bind,
-		  options.port, options.threads, options.threads == 1 ? "" : "s");
+	log_error(strchr(options.bind, ':') ? "serving %s at http://[%s]:%u/ with %u thread%s" :
+					      "serving %s at http://%s:%u/ with %u thread%s",
+		  options.root, options.bind, options.port, options.threads,
+		  options.threads == 1 ? "" : "s");
 
 	watch(&server, workers, signals, stats_fd);
 

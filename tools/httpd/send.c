@@ -20,8 +20,13 @@
 #include "conn.h"
 #include "worker.h"
 
-#define PIECE_MAX	(512 * 1024)
+/*
+ * A piece is held until the socket has taken it, so they grow with what the
+ * client has taken: many clients that stall must not hold all there is.
+ */
 #define PIECE_MIN	(32 * 1024)
+#define PIECE_START	(128 * 1024)
+#define PIECE_MAX	(512 * 1024)
 
 /* Needs neither an aggregate nor a request; the client may not get it, though. */
 void send_refusal(int fd)
@@ -127,7 +132,7 @@ void send_begin(struct conn *c)
 	c->text_pos = 0;
 	c->part_text = 0;
 	c->part_file = 0;
-	c->piece = PIECE_MAX;
+	c->piece = PIECE_START;
 	c->sent = 0;
 	submit_chain(c);
 }
@@ -204,10 +209,13 @@ static void chain_sent(struct conn *c, uint32_t read)
 		c->part_text = 0;
 		c->part_file = 0;
 	}
-	if (c->part == c->resp.nr_parts)
+	if (c->part == c->resp.nr_parts) {
 		conn_response_done(c, true);
-	else
+	} else {
+		if (c->piece < PIECE_MAX)
+			c->piece *= 2;
 		submit_chain(c);
+	}
 }
 
 static void chain_done(struct conn *c)
