@@ -200,8 +200,11 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 		int err = iolite_agg_append(sink->agg, bufs[i], 0, bytes);
 
 		if (err) {
-			/* The bytes are gone from the file's position: say so */
-			ret = err;
+			/* What is not kept was not read, where there is a position. */
+			iocb->ki_pos -= left;
+			ret -= left;
+			if (!ret)
+				ret = err;
 			break;
 		}
 		bufs[i] = NULL;

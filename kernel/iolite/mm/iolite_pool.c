@@ -17,6 +17,7 @@
 #include <linux/gfp.h>
 #include <linux/iolite.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
@@ -201,18 +202,19 @@ static void iolite_pool_link(struct iolite_pool *pool, struct folio *folio)
 }
 
 /* Chunks are let go by skbs about in the order in which they became pending. */
-static void iolite_pool_reap(struct iolite_pool *pool)
+static void iolite_pool_reap(struct iolite_pool *pool, unsigned long max)
 {
-	int i;
+	struct folio *folio, *next, *last;
 
 	lockdep_assert_held(&pool->lock);
-	for (i = 0; i < IOLITE_REAP_BATCH; i++) {
-		struct folio *folio = list_first_entry_or_null(&pool->pending, struct folio, lru);
-
-		if (!folio)
-			return;
+	if (list_empty(&pool->pending))
+		return;
+	last = list_last_entry(&pool->pending, struct folio, lru);
+	list_for_each_entry_safe(folio, next, &pool->pending, lru) {
 		list_del(&folio->lru);
 		iolite_pool_link(pool, folio);
+		if (folio == last || !--max)
+			break;
 	}
 }
 
@@ -243,7 +245,7 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 	bool room;
 
 	spin_lock(&pool->lock);
-	iolite_pool_reap(pool);
+	iolite_pool_reap(pool, IOLITE_REAP_BATCH);
 	folio = list_first_entry_or_null(&pool->free[order], struct folio, lru);
 	if (folio) {
 		list_del(&folio->lru);
@@ -254,13 +256,18 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 		return folio;
 	}
 	room = iolite_pool_reserve(pool, PAGE_SIZE << order, &drop);
+	if (!room) {
+		/* Some slow receiver may have been looked at all the time. */
+		iolite_pool_reap(pool, ULONG_MAX);
+		room = iolite_pool_reserve(pool, PAGE_SIZE << order, &drop);
+	}
 	spin_unlock(&pool->lock);
 	iolite_chunks_drop(&drop);
 	if (!room)
 		return ERR_PTR(-ENOBUFS);
 
-	if (order)
-		gfp |= __GFP_NORETRY;
+	/* The caller gets an error, and nobody gets killed (I5). */
+	gfp |= order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
 	if (zero)
 		gfp |= __GFP_ZERO;
 	folio = folio_alloc(gfp, order);
@@ -375,14 +382,18 @@ struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool z
  * @len: bytes, not 0
  * @agg: gets the buffers, unsealed and zeroed; on errors those made so far
  *
- * Return: 0, -ENOBUFS at the pool's limit, -ENOMEM, -E2BIG.
+ * Return: 0, -ENOBUFS at the pool's limit, -ENOMEM, -E2BIG, -EINTR if killed.
  */
 int iolite_pool_alloc(struct iolite_pool *pool, size_t len, struct iolite_agg *agg)
 {
 	while (len) {
-		struct iolite_buf *buf = iolite_pool_buf(pool, len, true);
+		struct iolite_buf *buf;
 		int ret;
 
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+		buf = iolite_pool_buf(pool, len, true);
 		if (IS_ERR(buf))
 			return PTR_ERR(buf);
 		buf->sealed = false;
@@ -402,7 +413,8 @@ int iolite_pool_alloc(struct iolite_pool *pool, size_t len, struct iolite_agg *a
  * @from: source; all of it is copied, and counted
  * @agg: gets the buffers; on errors those made so far
  *
- * Return: 0, -EFAULT, -ENOBUFS at the pool's limit, -ENOMEM, -E2BIG.
+ * Return: 0, -EFAULT, -ENOBUFS at the pool's limit, -ENOMEM, -E2BIG, -EINTR if
+ * killed.
  */
 int iolite_pool_copy_in(struct iolite_pool *pool, struct iov_iter *from, struct iolite_agg *agg)
 {
@@ -411,6 +423,9 @@ int iolite_pool_copy_in(struct iolite_pool *pool, struct iov_iter *from, struct 
 		struct iolite_buf *buf;
 		int ret = -EFAULT;
 
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 		if (len <= IOLITE_SMALL_MAX && !iolite_pool_shares_whole(pool)) {
 			struct folio *folio;
 			u32 offset;

@@ -183,10 +183,24 @@ unlock:
 	return ret;
 }
 
-/* A page that may be stored to was mapped so at the first touch. */
+/*
+ * A store to a page that is mapped read-only, for ever or because of mprotect().
+ * Never let the caller make the entry writable: the buffer may be sealed by then.
+ */
 static vm_fault_t iolite_window_pfn_mkwrite(struct vm_fault *vmf)
 {
-	return VM_FAULT_SIGSEGV;
+	struct iolite_domain *domain = vmf->vma->vm_private_data;
+	vm_fault_t ret = VM_FAULT_SIGSEGV;
+	struct iolite_buf *buf;
+
+	mutex_lock(&iolite_window_lock);
+	buf = mtree_load(&window_tree, vmf->pgoff);
+	if (buf && !buf->sealed && xa_load(&domain->grants, vmf->pgoff) == GRANT_WRITE) {
+		iolite_zap(vmf->pgoff, 1);
+		ret = VM_FAULT_NOPAGE;
+	}
+	mutex_unlock(&iolite_window_lock);
+	return ret;
 }
 
 static int iolite_window_may_split(struct vm_area_struct *vma, unsigned long addr)
@@ -353,6 +367,9 @@ static int iolite_grant_page(struct iolite_domain *domain, struct iolite_buf *bu
 
 	if (grant && xa_is_value(grant))
 		return 0;
+	/* Its bytes are nobody's but the producer's yet. */
+	if (!buf->sealed)
+		return -EBUSY;
 	if (whole)
 		return iolite_grant_store(domain, pgoff, GRANT_READ);
 
@@ -414,8 +431,8 @@ unlock:
  * window.
  *
  * Return: number of extents filled in, -ENXIO if the process has not joined the
- * window, -ENOSPC if the window is full, -EFAULT, -ENOMEM, -EINVAL for a
- * position beyond the end.
+ * window, -EBUSY if another process still produces a buffer, -ENOSPC if the
+ * window is full, -EFAULT, -ENOMEM, -EINVAL for a position beyond the end.
  */
 int iolite_window_map(struct iolite_agg *agg, u64 pos, struct iolite_extent __user *to,
 		      unsigned int nr)
