@@ -104,6 +104,11 @@ int fs_file(enum fs fs, int flags, char *path)
 	return fd;
 }
 
+int fs_cold(int fd)
+{
+	return fsync(fd) ? -errno : -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 int fs_drop_caches(void)
 {
 	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
@@ -116,14 +121,4 @@ int fs_drop_caches(void)
 		ret = -errno;
 	close(fd);
 	return ret;
-}
-
-void fs_sync(enum fs fs)
-{
-	int fd = open(fs_states[fs].dir, O_RDONLY | O_DIRECTORY);
-
-	if (fd < 0)
-		return;
-	syncfs(fd);
-	close(fd);
 }

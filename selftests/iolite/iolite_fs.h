@@ -24,8 +24,9 @@ const char *fs_missing(enum fs fs);
 /* Opens a file that has no other user; @path has room for PATH_MAX, or is NULL */
 int fs_file(enum fs fs, int flags, char *path);
 
+/* The next read of the file has to go to the device, if there is one */
+int fs_cold(int fd);
 int fs_drop_caches(void);
-void fs_sync(enum fs fs);
 
 #define FS_VARIANTS(fixture)						\
 	FIXTURE_VARIANT(fixture) { enum fs fs; };			\

@@ -94,14 +94,12 @@ TEST_F(file, bytes_are_right_with_a_cold_cache)
 {
 	unsigned int i;
 
-	if (geteuid())
-		SKIP(return, "dropping caches needs root");
 	for (i = 0; i < ARRAY_LEN(offsets); i++) {
-		ASSERT_EQ(0, fs_drop_caches());
+		ASSERT_EQ(0, fs_cold(self->fd));
 		ASSERT_LE(0, op_read(&self->r, 0, self->fd, offsets[i], 20 * PAGE));
 		check_read(_metadata, &self->r, self->fd, self->seen, offsets[i], 20 * PAGE);
 	}
-	ASSERT_EQ(0, fs_drop_caches());
+	ASSERT_EQ(0, fs_cold(self->fd));
 	ASSERT_EQ(FILE_SIZE, op_read(&self->r, 0, self->fd, 0, FILE_SIZE));
 	ASSERT_EQ(FILE_SIZE, agg_bytes(&self->r, 0, self->seen, FILE_SIZE));
 	EXPECT_SAME(self->data, self->seen, FILE_SIZE);
@@ -144,9 +142,7 @@ TEST_F(file, cold_file_is_read_without_a_copy)
 {
 	long copied, shared;
 
-	if (geteuid())
-		SKIP(return, "dropping caches needs root");
-	ASSERT_EQ(0, fs_drop_caches());
+	ASSERT_EQ(0, fs_cold(self->fd));
 	copied = stat_copied();
 	shared = stat_get("shared_bytes");
 	ASSERT_EQ(FILE_SIZE, op_read(&self->r, 0, self->fd, 0, FILE_SIZE));
@@ -312,10 +308,8 @@ TEST_F(file, nowait_reads_what_is_cached_and_nothing_else)
 		return;
 	}
 	EXPECT_EQ(100, ring_run(&self->r, &sqe));
-	if (geteuid())
-		return;
 	ASSERT_EQ(1, op_free(&self->r, 0, 1));
-	ASSERT_EQ(0, fs_drop_caches());
+	ASSERT_EQ(0, fs_cold(self->fd));
 	EXPECT_EQ(-EAGAIN, ring_run(&self->r, &sqe));
 }
 
@@ -398,8 +392,7 @@ TEST_F(file, several_reads_can_be_in_flight)
 	struct io_uring_cqe cqe;
 	unsigned int i;
 
-	if (!geteuid())
-		ASSERT_EQ(0, fs_drop_caches());
+	ASSERT_EQ(0, fs_cold(self->fd));
 	for (i = 0; i < 7; i++) {
 		struct io_uring_sqe sqe = sqe_read(&self->r, i, self->fd, i * 5000, 9000);
 
