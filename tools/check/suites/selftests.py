@@ -7,9 +7,10 @@ import re
 from report import BUILD
 
 INSTALLED = os.path.join(BUILD, "kselftest")
-# The debug kernel is several times slower.
-SLOWER = {"prod": 1, "debug": 4}
-LIMIT = {"prod": 900, "debug": 1800}
+# "settings" has seconds for a machine that is not emulated and not busy. Only a
+# program that hangs meets these limits.
+SLOWER = {"prod": 3, "debug": 8}
+LIMIT = {"prod": 1800, "debug": 3000}
 
 
 def names():
