@@ -13,7 +13,7 @@ packages=(
 	# the guest, and what runs in it
 	qemu-system-x86 e2fsprogs xfsprogs iproute2 mount util-linux procps
 	# clients and checks
-	curl wrk shellcheck python3-sphinx g++ man-db binutils
+	curl wrk shellcheck python3-sphinx python3-yaml g++ man-db binutils
 )
 
 case $root in

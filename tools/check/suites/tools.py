@@ -60,7 +60,7 @@ def fetch_fails(report, name, says, setup=None):
     with tempfile.TemporaryDirectory() as cache:
         fetch = os.path.join(ROOT, "tools/build/fetch.sh")
         script = f"{setup.format(cache=cache)} && exec {fetch}" if setup else f"exec {fetch}"
-        done = subprocess.run(["unshare", "-rmn", "sh", "-c", script],
+        done = subprocess.run(["unshare", "-mn" if os.getuid() == 0 else "-rmn", "sh", "-c", script],
                               check=False, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=300,
                               env={**clean_environment(), "XDG_CACHE_HOME": cache})
