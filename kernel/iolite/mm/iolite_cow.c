@@ -272,10 +272,7 @@ struct folio *iolite_truncate_folio(struct folio *folio)
 {
 	struct folio *copy;
 
-	/*
-	 * Truncation cannot fail.  Memory comes back, by the OOM killer if need
-	 * be, or the readers let go.
-	 */
+	/* Truncation cannot fail: wait for memory, or for the readers. */
 	while (!iolite_unseal(folio, false)) {
 		copy = iolite_cow(folio);
 		if (!IS_ERR(copy))

@@ -171,7 +171,8 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 {
 	struct bio_vec bvecs[IOLITE_COPY_BVECS];
 	struct iolite_buf *bufs[IOLITE_COPY_BVECS];
-	bool zero = iolite_pool_shares_whole(sink->pool);
+	/* Device drivers have been seen to return more than they stored. */
+	bool zero = reason == IOLITE_COPY_SPECIAL || iolite_pool_shares_whole(sink->pool);
 	size_t room = 0, left;
 	struct iov_iter iter;
 	unsigned int nr, i;

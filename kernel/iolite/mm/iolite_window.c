@@ -65,14 +65,12 @@ static u64 iolite_generation;
 /**
  * struct iolite_domain - an address space that joined the window
  * @node: in iolite_domains
- * @mm: identity only, never dereferenced
  * @grants: by window page; all under iolite_window_lock
  *
  * Belongs to the window's VMA in the address space, and goes with it.
  */
 struct iolite_domain {
 	struct list_head	node;
-	struct mm_struct	*mm;
 	struct xarray		grants;
 };
 
@@ -122,8 +120,6 @@ static struct page *iolite_buf_page(const struct iolite_buf *buf, unsigned long 
 
 static void iolite_grant_drop(void *grant)
 {
-	if (!grant)
-		return;
 	if (!xa_is_value(grant))
 		__free_page(grant);
 	iolite_stat_add(IOLITE_STAT_GRANTS, -1);
@@ -248,7 +244,6 @@ int iolite_window_mmap(struct vm_area_struct *vma)
 	domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
 	if (!domain)
 		return -ENOMEM;
-	domain->mm = vma->vm_mm;
 	xa_init_flags(&domain->grants, XA_FLAGS_ACCOUNT);
 
 	/* All windows hang off one mapping, for unmap_mapping_range(). */
@@ -265,15 +260,32 @@ int iolite_window_mmap(struct vm_area_struct *vma)
 	return 0;
 }
 
+/* The caller's, which lasts as long as mmap_lock is held. */
 static struct iolite_domain *iolite_current_domain(void)
 {
-	struct iolite_domain *domain;
+	struct vm_area_struct *vma;
 
-	lockdep_assert_held(&iolite_window_lock);
-	list_for_each_entry(domain, &iolite_domains, node)
-		if (domain->mm == current->mm)
-			return domain;
-	return NULL;
+	mmap_assert_locked(current->mm);
+	vma = vma_lookup(current->mm, window_base);
+	return vma && vma->vm_ops == &iolite_window_vm_ops ? vma->vm_private_data : NULL;
+}
+
+/*
+ * Under iolite_window_lock nobody may wait for his own memory cgroup, for all
+ * others would wait for him.  So allocations there do not wait; when one fails,
+ * make room after the lock was dropped, and try again.
+ */
+#define IOLITE_LOCKED_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
+#define IOLITE_LOCKED_TRIES	64
+
+static bool iolite_make_room(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+
+	if (!page)
+		return false;
+	__free_page(page);
+	return !fatal_signal_pending(current);
 }
 
 /* ---- Addresses ---- */
@@ -288,7 +300,7 @@ static int iolite_window_alloc(struct iolite_buf *buf, unsigned long nr, unsigne
 	if (ret)
 		return -ENOSPC;
 	*pgoff = mas.index;
-	ret = mas_store_gfp(&mas, buf, GFP_KERNEL);
+	ret = mas_store_gfp(&mas, buf, IOLITE_LOCKED_GFP);
 	if (ret)
 		return ret;
 	iolite_stat_add(IOLITE_STAT_WINDOW_PAGES, nr);
@@ -307,17 +319,18 @@ static void iolite_window_name_buf(struct iolite_buf *buf, unsigned long pgoff)
  */
 void iolite_window_release(struct iolite_buf *buf)
 {
-	unsigned long pgoff = iolite_buf_pgoff(buf), nr = iolite_buf_pages(buf), i;
+	unsigned long pgoff = iolite_buf_pgoff(buf), nr = iolite_buf_pages(buf), at;
 	MA_STATE(mas, &window_tree, pgoff, pgoff + nr - 1);
 	struct iolite_domain *domain;
+	void *grant;
 
 	mutex_lock(&iolite_window_lock);
 	iolite_zap(pgoff, nr);
 	list_for_each_entry(domain, &iolite_domains, node) {
-		if (xa_empty(&domain->grants))
-			continue;
-		for (i = pgoff; i < pgoff + nr; i++)
-			iolite_grant_drop(xa_erase(&domain->grants, i));
+		xa_for_each_range(&domain->grants, at, grant, pgoff, pgoff + nr - 1) {
+			xa_erase(&domain->grants, at);
+			iolite_grant_drop(grant);
+		}
 	}
 	/* Over a range of its own, so that no memory is needed */
 	WARN_ON_ONCE(mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL));
@@ -342,7 +355,7 @@ void iolite_window_seal(struct iolite_buf *buf)
 
 static int iolite_grant_store(struct iolite_domain *domain, unsigned long pgoff, void *grant)
 {
-	void *old = xa_store(&domain->grants, pgoff, grant, GFP_KERNEL);
+	void *old = xa_store(&domain->grants, pgoff, grant, IOLITE_LOCKED_GFP);
 
 	if (xa_is_err(old))
 		return xa_err(old);
@@ -375,7 +388,7 @@ static int iolite_grant_page(struct iolite_domain *domain, struct iolite_buf *bu
 
 	copy = grant;
 	if (!copy) {
-		copy = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		copy = alloc_page(IOLITE_LOCKED_GFP | __GFP_ZERO);
 		if (!copy)
 			return -ENOMEM;
 	}
@@ -389,34 +402,46 @@ static int iolite_grant_page(struct iolite_domain *domain, struct iolite_buf *bu
 	return ret;
 }
 
-static int iolite_grant_slice(const struct iolite_slice *slice, struct iolite_extent *extent)
+static int __iolite_grant_slice(const struct iolite_slice *slice, struct iolite_extent *extent)
 {
+	struct iolite_domain *domain = iolite_current_domain();
 	struct iolite_buf *buf = slice->buf;
-	struct iolite_domain *domain;
 	unsigned long start, end, at, pgoff;
-	int ret = -ENXIO;
+	int ret = 0;
 
-	mutex_lock(&iolite_window_lock);
-	domain = iolite_current_domain();
+	lockdep_assert_held(&iolite_window_lock);
 	if (!domain)
-		goto unlock;
+		return -ENXIO;
 	if (!buf->window_pgoff) {
 		ret = iolite_window_alloc(buf, iolite_buf_pages(buf), &pgoff);
 		if (ret)
-			goto unlock;
+			return ret;
 		iolite_window_name_buf(buf, pgoff);
 	}
 	start = (iolite_buf_pgoff(buf) << PAGE_SHIFT) + offset_in_page(buf->offset) + slice->off;
 	end = start + slice->len;
-	for (at = start, ret = 0; at < end && !ret; at = (at | ~PAGE_MASK) + 1)
+	for (at = start; at < end && !ret; at = (at | ~PAGE_MASK) + 1)
 		ret = iolite_grant_page(domain, buf, at >> PAGE_SHIFT, offset_in_page(at),
 					min(end - (at & PAGE_MASK), PAGE_SIZE));
 	extent->addr = window_base + start;
 	extent->generation = buf->generation;
 	extent->len = slice->len;
 	extent->resv = 0;
-unlock:
-	mutex_unlock(&iolite_window_lock);
+	return ret;
+}
+
+static int iolite_grant_slice(const struct iolite_slice *slice, struct iolite_extent *extent)
+{
+	int ret, tries = IOLITE_LOCKED_TRIES;
+
+	/* What was granted before memory ran out is not granted again. */
+	do {
+		mmap_read_lock(current->mm);
+		mutex_lock(&iolite_window_lock);
+		ret = __iolite_grant_slice(slice, extent);
+		mutex_unlock(&iolite_window_lock);
+		mmap_read_unlock(current->mm);
+	} while (ret == -ENOMEM && tries-- && iolite_make_room());
 	return ret;
 }
 
@@ -455,9 +480,67 @@ int iolite_window_map(struct iolite_agg *agg, u64 pos, struct iolite_extent __us
 			break;
 		}
 		done++;
+		if (fatal_signal_pending(current))
+			break;
 		cond_resched();
 	}
 	return done ?: ret;
+}
+
+/* Addresses for all of the aggregate's buffers, one behind the other */
+static int iolite_name_bufs(struct iolite_agg *agg)
+{
+	unsigned long nr = PFN_UP(agg->len), first, pgoff;
+	struct iolite_agg_iter it;
+	struct iolite_slice slice;
+	int ret;
+
+	lockdep_assert_held(&iolite_window_lock);
+	iolite_agg_iter_init(&it, agg, 0);
+	if (WARN_ON_ONCE(!iolite_agg_iter_next(&it, &slice)))
+		return -EINVAL;
+	if (slice.buf->window_pgoff)
+		return 0;
+	ret = iolite_window_alloc(slice.buf, nr, &first);
+	if (ret)
+		return ret;
+
+	pgoff = first;
+	do {
+		unsigned long pages = iolite_buf_pages(slice.buf);
+		MA_STATE(mas, &window_tree, pgoff, pgoff + pages - 1);
+
+		/* The run is reserved: what it costs to divide it is little. */
+		mas_store_gfp(&mas, slice.buf, GFP_KERNEL | __GFP_NOFAIL);
+		iolite_window_name_buf(slice.buf, pgoff);
+		pgoff += pages;
+	} while (iolite_agg_iter_next(&it, &slice));
+	return 0;
+}
+
+static int __iolite_map_writable(struct iolite_agg *agg, u64 *addr)
+{
+	struct iolite_domain *domain = iolite_current_domain();
+	struct iolite_agg_iter it;
+	struct iolite_slice slice;
+	unsigned long at, first = 0;
+	int ret;
+
+	if (!domain)
+		return -ENXIO;
+	ret = iolite_name_bufs(agg);
+	iolite_agg_iter_init(&it, agg, 0);
+	while (!ret && iolite_agg_iter_next(&it, &slice)) {
+		unsigned long pgoff = iolite_buf_pgoff(slice.buf);
+
+		if (!first)
+			first = pgoff + 1;
+		for (at = pgoff; at < pgoff + iolite_buf_pages(slice.buf) && !ret; at++)
+			if (!xa_load(&domain->grants, at))
+				ret = iolite_grant_store(domain, at, GRANT_WRITE);
+	}
+	*addr = window_base + ((first - 1) << PAGE_SHIFT);
+	return ret;
 }
 
 /**
@@ -470,47 +553,15 @@ int iolite_window_map(struct iolite_agg *agg, u64 pos, struct iolite_extent __us
  */
 int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr)
 {
-	unsigned long nr = PFN_UP(agg->len), first, pgoff, i;
-	struct iolite_domain *domain;
-	struct iolite_agg_iter it;
-	struct iolite_slice slice;
-	int ret = -ENXIO;
+	int ret, tries = IOLITE_LOCKED_TRIES;
 
-	mutex_lock(&iolite_window_lock);
-	domain = iolite_current_domain();
-	if (!domain)
-		goto unlock;
-	iolite_agg_iter_init(&it, agg, 0);
-	if (WARN_ON_ONCE(!iolite_agg_iter_next(&it, &slice)))
-		goto unlock;
-	ret = iolite_window_alloc(slice.buf, nr, &first);
-	if (ret)
-		goto unlock;
-
-	pgoff = first;
 	do {
-		unsigned long pages = iolite_buf_pages(slice.buf);
-		MA_STATE(mas, &window_tree, pgoff, pgoff + pages - 1);
-
-		ret = mas_store_gfp(&mas, slice.buf, GFP_KERNEL);
-		if (ret)
-			break;
-		iolite_window_name_buf(slice.buf, pgoff);
-		for (i = pgoff; i < pgoff + pages && !ret; i++)
-			ret = iolite_grant_store(domain, i, GRANT_WRITE);
-		pgoff += pages;
-	} while (!ret && iolite_agg_iter_next(&it, &slice));
-
-	if (ret && pgoff < first + nr) {
-		/* The buffers that have their addresses give them back themselves. */
-		MA_STATE(mas, &window_tree, pgoff, first + nr - 1);
-
-		mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
-		iolite_stat_add(IOLITE_STAT_WINDOW_PAGES, -(long)(first + nr - pgoff));
-	}
-	*addr = window_base + (first << PAGE_SHIFT);
-unlock:
-	mutex_unlock(&iolite_window_lock);
+		mmap_read_lock(current->mm);
+		mutex_lock(&iolite_window_lock);
+		ret = __iolite_map_writable(agg, addr);
+		mutex_unlock(&iolite_window_lock);
+		mmap_read_unlock(current->mm);
+	} while (ret == -ENOMEM && tries-- && iolite_make_room());
 	return ret;
 }
 
