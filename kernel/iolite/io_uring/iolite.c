@@ -50,7 +50,7 @@ struct io_iolite *io_iolite_new(struct io_ring_ctx *ctx)
 {
 	struct io_iolite *obj;
 
-	obj = io_cache_alloc(&ctx->iolite->cache, GFP_KERNEL_ACCOUNT);
+	obj = io_cache_alloc(&ctx->iolite->cache, IOLITE_GFP);
 	if (!obj)
 		return NULL;
 	obj->refs = 1;
@@ -185,12 +185,12 @@ static struct io_iolite_table *io_iolite_table_alloc(unsigned int nr)
 {
 	struct io_iolite_table *table;
 
-	table = kvzalloc_flex(*table, slots, nr, GFP_KERNEL_ACCOUNT);
+	table = kvzalloc_flex(*table, slots, nr, IOLITE_GFP);
 	if (!table)
 		return NULL;
 	table->nr = nr;
 	table->user = get_uid(current_user());
-	table->bitmap = bitmap_zalloc(nr, GFP_KERNEL_ACCOUNT);
+	table->bitmap = bitmap_zalloc(nr, IOLITE_GFP);
 	if (!table->bitmap ||
 	    io_alloc_cache_init(&table->cache, IO_ALLOC_CACHE_MAX,
 				sizeof(struct io_iolite), 0)) {

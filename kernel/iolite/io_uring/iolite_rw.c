@@ -511,7 +511,7 @@ static struct bio_vec *io_iolite_bvecs_alloc(const struct iolite_agg *agg,
 	if (agg->nr <= IO_IOLITE_BVECS)
 		return on_stack;
 	*max = min(agg->nr, UIO_MAXIOV);
-	return kmalloc_array(*max, sizeof(struct bio_vec), GFP_KERNEL_ACCOUNT);
+	return kmalloc_array(*max, sizeof(struct bio_vec), IOLITE_GFP);
 }
 
 /* Other protocols ignore MSG_SPLICE_PAGES and copy, or do strange things. */

@@ -50,7 +50,7 @@ subsys_initcall(iolite_agg_cache_init);
 VISIBLE_IF_KUNIT struct iolite_agg_node *iolite_agg_node_mem(void)
 {
 	KUNIT_STATIC_STUB_REDIRECT(iolite_agg_node_mem);
-	return kmem_cache_alloc(iolite_agg_cache, GFP_KERNEL_ACCOUNT);
+	return kmem_cache_alloc(iolite_agg_cache, IOLITE_GFP);
 }
 
 static struct iolite_agg_node *node_new(u8 level)

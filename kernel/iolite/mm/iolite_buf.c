@@ -24,7 +24,7 @@ static struct kmem_cache *iolite_buf_cache __ro_after_init;
 struct iolite_buf *iolite_buf_alloc(enum iolite_origin origin, struct folio *folio,
 				    u32 offset, u32 len)
 {
-	struct iolite_buf *buf = kmem_cache_alloc(iolite_buf_cache, GFP_KERNEL_ACCOUNT);
+	struct iolite_buf *buf = kmem_cache_alloc(iolite_buf_cache, IOLITE_GFP);
 
 	if (!buf)
 		return NULL;

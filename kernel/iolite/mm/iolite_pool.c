@@ -81,7 +81,7 @@ int iolite_pool_create(unsigned int flags, u64 max_bytes, struct iolite_pool **p
 		return -EINVAL;
 	if (max_bytes > limit)
 		return -E2BIG;
-	pool = kzalloc(sizeof(*pool), GFP_KERNEL_ACCOUNT);
+	pool = kzalloc(sizeof(*pool), IOLITE_GFP);
 	if (!pool)
 		return -ENOMEM;
 	refcount_set(&pool->ref, 1);
@@ -239,7 +239,7 @@ static bool iolite_pool_reserve(struct iolite_pool *pool, u64 bytes, struct list
 
 static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int order, bool zero)
 {
-	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	gfp_t gfp = order ? GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY : IOLITE_GFP;
 	struct folio *folio;
 	LIST_HEAD(drop);
 	bool room;
@@ -266,8 +266,6 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 	if (!room)
 		return ERR_PTR(-ENOBUFS);
 
-	/* The caller gets an error, and nobody gets killed (I5). */
-	gfp |= order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
 	if (zero)
 		gfp |= __GFP_ZERO;
 	folio = folio_alloc(gfp, order);

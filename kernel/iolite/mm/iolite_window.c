@@ -241,7 +241,7 @@ int iolite_window_mmap(struct vm_area_struct *vma)
 	if (vma->vm_flags & VM_EXEC)
 		return -EACCES;
 
-	domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
+	domain = kzalloc(sizeof(*domain), IOLITE_GFP);
 	if (!domain)
 		return -ENOMEM;
 	xa_init_flags(&domain->grants, XA_FLAGS_ACCOUNT);
@@ -280,7 +280,7 @@ static struct iolite_domain *iolite_current_domain(void)
 
 static bool iolite_make_room(void)
 {
-	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	struct page *page = alloc_page(IOLITE_GFP);
 
 	if (!page)
 		return false;

@@ -9,6 +9,7 @@
 #define _LINUX_IOLITE_H
 
 #include <linux/bvec.h>
+#include <linux/gfp_types.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/uio.h>
@@ -19,6 +20,12 @@ struct folio;
 struct iolite_pool;
 struct user_struct;
 struct vm_area_struct;
+
+/*
+ * For what user space can ask for without bound: charged to the caller, who gets
+ * an error at his memory cgroup's limit instead of the OOM killer (I5).
+ */
+#define IOLITE_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 enum iolite_origin {
 	IOLITE_POOL,		/* memory of an iolite_pool */
