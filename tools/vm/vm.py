@@ -32,9 +32,9 @@ TAP_HOST, TAP_GUEST = "10.99.0.1", "10.99.0.2"
 
 # One line of these in the kernel's log fails whatever was running.
 SPLAT = re.compile(
-    r"WARNING:|BUG:|kernel BUG at|UBSAN:|Oops:|Kernel panic|general protection fault"
+    r"WARNING:|\bBUG:|kernel BUG at|UBSAN:|Oops:|Kernel panic|general protection fault"
     r"|KASAN: (?!.*initialized)|possible circular locking|inconsistent lock state"
-    r"|suspicious RCU usage|self-detected stall|detected stalls on"
+    r"|suspicious RCU usage|self-detected stall|detected (?:expedited )?stalls on"
     r"|INFO: task .* blocked|unreferenced object|new suspected memory leaks"
     r"|refcount_t:|corruption|Bad page|nobody cared|scheduling while atomic"
     r"|INFO: trying to register non-static key")
