@@ -27,7 +27,7 @@ struct fs_state {
 static struct fs_state fs_states[FS_NR] = {
 	[FS_TMPFS] = { "tmpfs", NULL, NULL, TOP },
 	[FS_HUGE]  = { "tmpfs", NULL, NULL, TOP "/huge" },
-	[FS_EXT4]  = { "ext4", "mkfs.ext4 -q -F -E lazy_itable_init=1", "64M", TOP "/ext4" },
+	[FS_EXT4]  = { "ext4", "mkfs.ext4 -q -F -b 4096 -E lazy_itable_init=1", "64M", TOP "/ext4" },
 	[FS_XFS]   = { "xfs", "mkfs.xfs -q -f", "300M", TOP "/xfs" },
 };
 

@@ -299,6 +299,7 @@ TEST_F(file, directories_and_path_fds_cannot_be_read)
 TEST_F(file, nowait_reads_what_is_cached_and_nothing_else)
 {
 	struct io_uring_sqe sqe = sqe_read(&self->r, 0, self->fd, 0, 100);
+	int tries, res;
 
 	sqe.rw_flags = RWF_NOWAIT;
 	ASSERT_EQ(FILE_SIZE, pread_full(self->fd, self->seen, FILE_SIZE, 0));
@@ -309,8 +310,13 @@ TEST_F(file, nowait_reads_what_is_cached_and_nothing_else)
 	}
 	EXPECT_EQ(100, ring_run(&self->r, &sqe));
 	ASSERT_EQ(1, op_free(&self->r, 0, 1));
-	ASSERT_EQ(0, fs_cold(self->fd));
-	EXPECT_EQ(-EAGAIN, ring_run(&self->r, &sqe));
+	/* a journal may hold on to a folio for a while */
+	for (tries = 0, res = 100; tries < 100 && res == 100; tries++) {
+		ASSERT_EQ(0, fs_cold(self->fd));
+		res = ring_run(&self->r, &sqe);
+		op_free(&self->r, 0, 1);
+	}
+	EXPECT_EQ(-EAGAIN, res);
 }
 
 /* The file system must not share what a concurrent O_DIRECT write bypasses */
