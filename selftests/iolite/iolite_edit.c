@@ -41,7 +41,7 @@ FIXTURE_TEARDOWN(edit)
 	EXPECT_SAME(text, _seen, _len);						\
 } while (0)
 
-static int edit(FIXTURE_DATA(edit) *self, unsigned int slot, enum iolite_edit op,
+static int edit(struct _test_data_edit *self, unsigned int slot, enum iolite_edit op,
 		unsigned int slot2, __u64 off, __u64 addr)
 {
 	return op_edit(&self->r, slot, op, slot2, off, addr);
@@ -341,8 +341,9 @@ static int random_edit(struct ring *r, struct model *m, unsigned int *rnd, char 
 		op = IOLITE_EDIT_TRUNCATE;
 	if (op == IOLITE_EDIT_TRUNCATE)
 		consume = false;
-	snprintf(what, what_len, "edit %u of slot %u (%zu bytes) with %u (%zu), off %zu, addr %zu%s",
-		 op, s, m[s].len, t, m[t].len, off, del, consume ? ", consume" : "");
+	snprintf(what, what_len,
+		 "edit %u of slot %u (%zu bytes) with %u (%zu), off %zu, addr %zu%s", op, s,
+		 m[s].len, t, m[t].len, off, del, consume ? ", consume" : "");
 
 	switch (op) {
 	case IOLITE_EDIT_CONCAT:

@@ -56,7 +56,7 @@ FIXTURE(fault) {
 	char what[512];
 };
 
-static int open_all(FIXTURE_DATA(fault) *self)
+static int open_all(struct _test_data_fault *self)
 {
 	if (ring_open(&self->r, 8) || ring_join(&self->r))
 		return -EIO;
@@ -69,7 +69,7 @@ static int open_all(FIXTURE_DATA(fault) *self)
 	return 0;
 }
 
-static void close_all(FIXTURE_DATA(fault) *self)
+static void close_all(struct _test_data_fault *self)
 {
 	ring_close(&self->r);
 	close(self->pool);
@@ -116,7 +116,7 @@ static int fail_left(void)
 	return left;
 }
 
-typedef int (*op_fn)(FIXTURE_DATA(fault) *self);
+typedef int (*op_fn)(struct _test_data_fault *self);
 
 static bool documented(int res)
 {
@@ -124,7 +124,7 @@ static bool documented(int res)
 	       res == -EFAULT || res == -ENFILE || res == -EBADF;
 }
 
-static void check(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self, op_fn op)
+static void check(struct __test_metadata *_metadata, struct _test_data_fault *self, op_fn op)
 {
 	char *seen = xmalloc(20000);
 	unsigned int n, failed = 0;
@@ -157,29 +157,29 @@ static void check(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self, 
 	free(seen);
 }
 
-static int alloc_small(FIXTURE_DATA(fault) *self)
+static int alloc_small(struct _test_data_fault *self)
 {
 	return op_alloc(&self->r, 2, self->pool, self->data, 100);
 }
 
-static int alloc_large(FIXTURE_DATA(fault) *self)
+static int alloc_large(struct _test_data_fault *self)
 {
 	return op_alloc(&self->r, IOLITE_SLOT_ALLOC, self->pool, self->data, 60000);
 }
 
-static int alloc_writable(FIXTURE_DATA(fault) *self)
+static int alloc_writable(struct _test_data_fault *self)
 {
 	char *at;
 
 	return op_alloc_writable(&self->r, 2, self->pool, 60000, &at);
 }
 
-static int read_cached(FIXTURE_DATA(fault) *self)
+static int read_cached(struct _test_data_fault *self)
 {
 	return op_read(&self->r, 2, self->fd, 0, 16 * PAGE);
 }
 
-static int read_special(FIXTURE_DATA(fault) *self)
+static int read_special(struct _test_data_fault *self)
 {
 	int fd = open("/dev/zero", O_RDONLY), ret = fd;
 
@@ -191,7 +191,7 @@ static int read_special(FIXTURE_DATA(fault) *self)
 	return ret;
 }
 
-static int read_append(FIXTURE_DATA(fault) *self)
+static int read_append(struct _test_data_fault *self)
 {
 	struct io_uring_sqe sqe = sqe_read(&self->r, 0, self->fd, 0, 16 * PAGE);
 
@@ -199,12 +199,12 @@ static int read_append(FIXTURE_DATA(fault) *self)
 	return ring_run(&self->r, &sqe);
 }
 
-static int write_socket(FIXTURE_DATA(fault) *self)
+static int write_socket(struct _test_data_fault *self)
 {
 	return op_write(&self->r, 1, self->sock[0], 0, MSG_DONTWAIT);
 }
 
-static int write_file_copy(FIXTURE_DATA(fault) *self)
+static int write_file_copy(struct _test_data_fault *self)
 {
 	struct io_uring_sqe sqe = sqe_write(&self->r, 1, self->fd, 5000, 0);
 
@@ -212,13 +212,13 @@ static int write_file_copy(FIXTURE_DATA(fault) *self)
 	return ring_run(&self->r, &sqe);
 }
 
-static int concat(FIXTURE_DATA(fault) *self)
+static int concat(struct _test_data_fault *self)
 {
 	return op_edit(&self->r, 0, IOLITE_EDIT_CONCAT, 1, 0, 0);
 }
 
 /* Beyond what an aggregate keeps in itself */
-static int concat_to_a_tree(FIXTURE_DATA(fault) *self)
+static int concat_to_a_tree(struct _test_data_fault *self)
 {
 	int i, ret = 0;
 
@@ -227,31 +227,31 @@ static int concat_to_a_tree(FIXTURE_DATA(fault) *self)
 	return ret;
 }
 
-static int split(FIXTURE_DATA(fault) *self)
+static int split(struct _test_data_fault *self)
 {
 	return op_edit(&self->r, 1, IOLITE_EDIT_SPLIT, 2, 5000, 0);
 }
 
-static int truncate_a_tree(FIXTURE_DATA(fault) *self)
+static int truncate_a_tree(struct _test_data_fault *self)
 {
 	int ret = concat_to_a_tree(self);
 
 	return ret < 0 ? ret : op_edit(&self->r, 0, IOLITE_EDIT_TRUNCATE, 0, 11111, 0);
 }
 
-static int replace_in_a_tree(FIXTURE_DATA(fault) *self)
+static int replace_in_a_tree(struct _test_data_fault *self)
 {
 	int ret = concat_to_a_tree(self);
 
 	return ret < 0 ? ret : op_edit(&self->r, 0, IOLITE_EDIT_REPLACE, 1, 15000, 30000);
 }
 
-static int dup_into_free_slot(FIXTURE_DATA(fault) *self)
+static int dup_into_free_slot(struct _test_data_fault *self)
 {
 	return op_edit(&self->r, 0, IOLITE_EDIT_DUP, IOLITE_SLOT_ALLOC, 0, 0);
 }
 
-static int map(FIXTURE_DATA(fault) *self)
+static int map(struct _test_data_fault *self)
 {
 	struct iolite_extent ext[8];
 	int ret = op_map(&self->r, 0, ext, ARRAY_LEN(ext), 0);
@@ -259,7 +259,7 @@ static int map(FIXTURE_DATA(fault) *self)
 	return ret < 0 ? ret : op_map(&self->r, 1, ext, ARRAY_LEN(ext), 0);
 }
 
-static int register_and_unregister(FIXTURE_DATA(fault) *self)
+static int register_and_unregister(struct _test_data_fault *self)
 {
 	struct ring other;
 	int ret = ring_setup(&other, 4, 0), pool;
@@ -276,7 +276,7 @@ static int register_and_unregister(FIXTURE_DATA(fault) *self)
 	return ret;
 }
 
-static int join(FIXTURE_DATA(fault) *self)
+static int join(struct _test_data_fault *self)
 {
 	munmap(self->r.window, self->r.table.window_size);
 	self->r.window = NULL;

@@ -55,11 +55,11 @@ static const struct {
 	const char	*name;
 	size_t		off, size;
 } field_at[NR_FIELDS] = {
-#define AT(sym, name)	[sym] = { #name, offsetof(struct io_uring_sqe, name), \
-				  sizeof(((struct io_uring_sqe *)0)->name) }
-	AT(IOPRIO, ioprio), AT(FD, fd), AT(OFF, off), AT(ADDR, addr), AT(LEN, len),
-	AT(OPFLAGS, msg_flags), AT(BUF_INDEX, buf_index), AT(ADDR3, addr3),
-	AT(PAD2, __pad2[0]),
+#define AT(name)	{ #name, offsetof(struct io_uring_sqe, name), \
+			  sizeof(((struct io_uring_sqe *)0)->name) }
+	[IOPRIO] = AT(ioprio), [FD] = AT(fd), [OFF] = AT(off), [ADDR] = AT(addr),
+	[LEN] = AT(len), [OPFLAGS] = AT(msg_flags), [BUF_INDEX] = AT(buf_index),
+	[ADDR3] = AT(addr3), [PAD2] = AT(__pad2[0]),
 #undef AT
 };
 
@@ -107,7 +107,7 @@ static const struct row rows[] = {
 };
 
 /* An SQE that succeeds, any number of times */
-static struct io_uring_sqe good_sqe(FIXTURE_DATA(fields) *self, const struct row *row)
+static struct io_uring_sqe good_sqe(struct _test_data_fields *self, const struct row *row)
 {
 	struct io_uring_sqe sqe = sqe_op(&self->r, row->op, row->slot);
 

@@ -27,28 +27,22 @@ struct fs_state {
 static struct fs_state fs_states[FS_NR] = {
 	[FS_TMPFS] = { "tmpfs", NULL, NULL, TOP },
 	[FS_HUGE]  = { "tmpfs", NULL, NULL, TOP "/huge" },
-	[FS_EXT4]  = { "ext4", "mkfs.ext4 -q -F -b 4096 -E lazy_itable_init=1", "64M", TOP "/ext4" },
-	[FS_XFS]   = { "xfs", "mkfs.xfs -q -f", "300M", TOP "/xfs" },
+	[FS_EXT4]  = { "ext4", "mkfs.ext4 -F -b 4096 -E lazy_itable_init=1", "64M", TOP "/ext4" },
+	[FS_XFS]   = { "xfs", "mkfs.xfs -f", "300M", TOP "/xfs" },
 };
-
-static bool shell(const char *command)
-{
-	return system(command) == 0;
-}
 
 static bool mount_fs(const struct fs_state *f)
 {
-	char command[256];
+	char command[512];
 
 	if (mkdir(f->dir, 0755))
 		return false;
 	if (!f->mkfs)
 		return !mount("iolite", f->dir, f->name, 0, "huge=always");
 	snprintf(command, sizeof(command),
-		 "PATH=$PATH:/usr/sbin:/sbin; truncate -s %s %s.img && %s %s.img >/dev/null 2>&1 && "
-		 "mount -t %s -o loop %s.img %s 2>/dev/null",
-		 f->image_size, f->dir, f->mkfs, f->dir, f->name, f->dir, f->dir);
-	return shell(command);
+		 "cd %s; (truncate -s %s ../%s.img && %s ../%s.img && mount -o loop ../%s.img .) >/dev/null 2>&1",
+		 f->dir, f->image_size, f->name, f->mkfs, f->name, f->name);
+	return system(command) == 0;
 }
 
 /* Loop devices are let go by the kernel when the namespace goes with its last process */
@@ -65,6 +59,7 @@ void fs_mount_all(void)
 	struct statfs st;
 	int i;
 
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	if (!own && (statfs("/dev/shm", &st) || access("/dev/shm", W_OK)))
 		snprintf(fs_states[FS_TMPFS].missing, sizeof(fs_states[0].missing),
 			 "no tmpfs: /dev/shm is not writable");
@@ -75,7 +70,7 @@ void fs_mount_all(void)
 		struct fs_state *f = &fs_states[i];
 
 		if (!own)
-			snprintf(f->missing, sizeof(f->missing), "%s: mounting needs root", f->name);
+			snprintf(f->missing, sizeof(f->missing), "%s: needs root", f->name);
 		else if (!mount_fs(f))
 			snprintf(f->missing, sizeof(f->missing), "%s: %s", f->name, f->mkfs ?
 				 "no mkfs, no loop device or not in the kernel" :
@@ -98,7 +93,7 @@ int fs_file(enum fs fs, int flags, char *path)
 	if (fd < 0)
 		return -errno;
 	if (path)
-		strcpy(path, name);
+		memcpy(path, name, sizeof(name));
 	else
 		unlink(name);
 	return fd;

@@ -434,7 +434,7 @@ FIXTURE_TEARDOWN(special)
 }
 
 /* A counted copy of what is there */
-static void check_special(struct __test_metadata *_metadata, FIXTURE_DATA(special) *self,
+static void check_special(struct __test_metadata *_metadata, struct _test_data_special *self,
 			  int fd, const char *expected, int len)
 {
 	long before = stat_get("copied_special");

@@ -103,19 +103,18 @@ static int reap_all(struct ring *r, int *res, unsigned int nr)
 
 TEST_F(uring, response_is_one_submission)
 {
+	struct io_uring_sqe sqe;
 	char seen[22];
 	int res[4];
 
 	ASSERT_EQ(8, op_alloc(&self->e.r, 1, self->e.pool, "header: ", 8));
 	put(&self->e.r, sqe_read(&self->e.r, 2, self->e.file, 0, 14), IOSQE_IO_LINK, 0);
 	put(&self->e.r, sqe_edit(&self->e.r, 1, IOLITE_EDIT_CONCAT, 2, 0, 0), IOSQE_IO_LINK, 1);
-	put(&self->e.r, sqe_write(&self->e.r, 1, self->e.sock[0], 0, MSG_WAITALL), IOSQE_IO_LINK, 2);
-	{
-		struct io_uring_sqe sqe = sqe_op(&self->e.r, IOLITE_OP_FREE, 1);
-
-		sqe.len = 2;
-		put(&self->e.r, sqe, 0, 3);
-	}
+	put(&self->e.r, sqe_write(&self->e.r, 1, self->e.sock[0], 0, MSG_WAITALL), IOSQE_IO_LINK,
+	    2);
+	sqe = sqe_op(&self->e.r, IOLITE_OP_FREE, 1);
+	sqe.len = 2;
+	put(&self->e.r, sqe, 0, 3);
 	ASSERT_EQ(4, ring_submit(&self->e.r));
 	ASSERT_EQ(0, reap_all(&self->e.r, res, 4));
 	EXPECT_EQ(14, res[0]);
@@ -158,7 +157,8 @@ TEST_F(uring, short_write_breaks_the_chain)
 	int res[2];
 
 	ASSERT_EQ(BIG, (unsigned int)op_alloc(&self->e.r, 0, self->e.pool, data, BIG));
-	put(&self->e.r, sqe_write(&self->e.r, 0, self->e.sock[0], 0, MSG_DONTWAIT), IOSQE_IO_LINK, 0);
+	put(&self->e.r, sqe_write(&self->e.r, 0, self->e.sock[0], 0, MSG_DONTWAIT), IOSQE_IO_LINK,
+	    0);
 	put(&self->e.r, sqe_nop(), 0, 1);
 	ASSERT_EQ(2, ring_submit(&self->e.r));
 	ASSERT_EQ(0, reap_all(&self->e.r, res, 2));
@@ -476,7 +476,7 @@ TEST_F(mode, window_works)
 
 	ASSERT_EQ(0, ring_join(&self->e.r));
 	ASSERT_EQ(5000, op_alloc_writable(&self->e.r, 0, self->e.pool, 5000, &at));
-	strcpy(at, "written in place");
+	memcpy(at, "written in place", 17);
 	EXPECT_EQ(0, op_seal(&self->e.r, 0));
 	EXPECT_EQ(1, op_map(&self->e.r, 0, &ext, 1, 0));
 	EXPECT_STREQ("written in place", (char *)(uintptr_t)ext.addr);

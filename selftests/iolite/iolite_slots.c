@@ -251,7 +251,7 @@ TEST_F(slots, unsealed_aggregate_can_be_freed)
 /* ---- in use by a request ---- */
 
 /* Leaves a WRITE of slot 0 waiting for room in a socket that is full */
-static int wait_for_full_socket(FIXTURE_DATA(slots) *self, char *data, unsigned int len)
+static int wait_for_full_socket(struct _test_data_slots *self, char *data, unsigned int len)
 {
 	struct io_uring_sqe sqe;
 	struct io_uring_cqe cqe;

@@ -499,7 +499,7 @@ static off_t file_bytes(struct subject *s, char *to)
 	return st.st_size;
 }
 
-static void compare_files(struct __test_metadata *_metadata, FIXTURE_DATA(snapshot) *self,
+static void compare_files(struct __test_metadata *_metadata, struct _test_data_snapshot *self,
 			  const char *when)
 {
 	off_t len = file_bytes(&self->twin, self->expected);
@@ -511,7 +511,7 @@ static void compare_files(struct __test_metadata *_metadata, FIXTURE_DATA(snapsh
 		TH_LOG("the file, %s", when);
 }
 
-static void compare_snapshot(struct __test_metadata *_metadata, FIXTURE_DATA(snapshot) *self,
+static void compare_snapshot(struct __test_metadata *_metadata, struct _test_data_snapshot *self,
 			     const char *when)
 {
 	ASSERT_EQ(SIZE, op_length(&self->r, 0));
@@ -525,7 +525,7 @@ static void compare_snapshot(struct __test_metadata *_metadata, FIXTURE_DATA(sna
 		TH_LOG("the snapshot by a socket, %s", when);
 }
 
-static void check(struct __test_metadata *_metadata, FIXTURE_DATA(snapshot) *self,
+static void check(struct __test_metadata *_metadata, struct _test_data_snapshot *self,
 		  change_fn change)
 {
 	struct iolite_extent ext[64];

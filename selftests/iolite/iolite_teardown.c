@@ -209,7 +209,7 @@ static void child(enum end end, int ready, int (*hold)(struct ring *r))
 	_exit(2);
 }
 
-static void check(struct __test_metadata *_metadata, FIXTURE_DATA(end) *self, enum end end,
+static void check(struct __test_metadata *_metadata, struct _test_data_end *self, enum end end,
 		  int (*hold)(struct ring *r))
 {
 	int status;

@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(join)
 	ring_close(&self->r);
 }
 
-static int try_join(FIXTURE_DATA(join) *self, char *at, size_t size, int prot, int flags,
+static int try_join(struct _test_data_join *self, char *at, size_t size, int prot, int flags,
 		    off_t off)
 {
 	void *ret = mmap(at, size, prot, flags, self->r.fd, off);
@@ -171,7 +171,7 @@ FIXTURE_TEARDOWN(window)
 }
 
 /* Fills a slot with memory of the given length and maps it: the address */
-static char *alloc_mapped(FIXTURE_DATA(window) *self, unsigned int slot, unsigned int len,
+static char *alloc_mapped(struct _test_data_window *self, unsigned int slot, unsigned int len,
 			  unsigned int seed)
 {
 	char *data = xmalloc(len), *at = NULL;
