@@ -19,7 +19,7 @@
 #include "iolite_fs.h"
 
 #define PAGE		4096
-#define BIG		(3U << 20)
+#define BIG		(3U << 19)
 #define FILE_SIZE	(150 * PAGE + 99)
 
 enum kind { TCP, UNIX_STREAM };

@@ -20,7 +20,7 @@
 #include "iolite_fs.h"
 
 #define PAGE	4096
-#define BIG	(1 << 20)
+#define BIG	(1 << 18)
 
 enum end { END_EXIT, END_EXEC, END_KILL, END_FAULT, END_CLOSE };
 
@@ -324,7 +324,7 @@ static void churn(unsigned int seed)
 TEST_F_TIMEOUT(end, of_many_at_random_leaves_nothing, 60)
 {
 	unsigned int seed = time(NULL), rnd = seed, kills = 0, i;
-	time_t until = time(NULL) + 8;
+	time_t until = time(NULL) + 6;
 	pid_t pids[WORKERS] = {};
 	int status;
 
