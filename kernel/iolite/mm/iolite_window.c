@@ -300,7 +300,8 @@ static int iolite_window_alloc(struct iolite_buf *buf, unsigned long nr, unsigne
 	if (ret)
 		return -ENOSPC;
 	*pgoff = mas.index;
-	ret = mas_store_gfp(&mas, buf, IOLITE_LOCKED_GFP);
+	/* Not charged, so it waits for no memory cgroup. */
+	ret = mas_store_gfp(&mas, buf, GFP_KERNEL);
 	if (ret)
 		return ret;
 	iolite_stat_add(IOLITE_STAT_WINDOW_PAGES, nr);
