@@ -87,7 +87,7 @@ int iolite_seal_folio(struct folio *folio, bool nowait)
 	 */
 	if (!mapping_iolite_sealed(mapping))
 		set_bit(AS_IOLITE_SEALED, &mapping->flags);
-	smp_mb();
+	smp_mb(); /* the flag before the count */
 	ret = IOLITE_COPY_MAPPED;
 	if (mapping_writably_mapped(mapping))
 		goto unlock;

@@ -52,7 +52,7 @@ struct iolite_pool {
 	refcount_t		ref;
 	unsigned int		flags;
 	u64			max_bytes;
-	spinlock_t		lock;
+	spinlock_t		lock;		/* protects all below */
 	u64			bytes;
 	struct list_head	free[IOLITE_POOL_ORDERS];
 	struct list_head	pending;
@@ -81,7 +81,7 @@ int iolite_pool_create(unsigned int flags, u64 max_bytes, struct iolite_pool **p
 		return -EINVAL;
 	if (max_bytes > limit)
 		return -E2BIG;
-	pool = kzalloc(sizeof(*pool), IOLITE_GFP);
+	pool = kzalloc_obj(*pool, IOLITE_GFP);
 	if (!pool)
 		return -ENOMEM;
 	refcount_set(&pool->ref, 1);

@@ -100,7 +100,7 @@ static void iolite_zap(unsigned long pgoff, unsigned long nr)
 			    (loff_t)nr << PAGE_SHIFT, 1);
 }
 
-/* Window pages of a buffer; it begins in the first at the offset that it has in its folio's page. */
+/* Window pages of a buffer; it begins in the first where it begins in its folio's page. */
 static unsigned long iolite_buf_pages(const struct iolite_buf *buf)
 {
 	return PFN_UP(offset_in_page(buf->offset) + buf->len);
@@ -241,7 +241,7 @@ int iolite_window_mmap(struct vm_area_struct *vma)
 	if (vma->vm_flags & VM_EXEC)
 		return -EACCES;
 
-	domain = kzalloc(sizeof(*domain), IOLITE_GFP);
+	domain = kzalloc_obj(*domain, IOLITE_GFP);
 	if (!domain)
 		return -ENOMEM;
 	xa_init_flags(&domain->grants, XA_FLAGS_ACCOUNT);
