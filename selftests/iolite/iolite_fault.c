@@ -307,4 +307,86 @@ FAULT_TEST(map)
 FAULT_TEST(register_and_unregister)
 FAULT_TEST(join)
 
+/* ---- large folios, of which no copy can be had ---- */
+
+#define LARGE	(1 << 20)
+
+/* No allocation of this task of more than a page succeeds, the page cache's included */
+static void fail_large(bool on)
+{
+	write_file(INJECT "fail_page_alloc/ignore-gfp-highmem", on ? "N" : "Y");
+	write_file(INJECT "fail_page_alloc/min-order", on ? "1" : "0");
+	write_file(INJECT "fail_page_alloc/task-filter", on ? "Y" : "N");
+	write_file(INJECT "fail_page_alloc/times", on ? "-1" : "1");
+	write_file(INJECT "fail_page_alloc/probability", on ? "100" : "0");
+	write_file("/proc/self/make-it-fail", on ? "1" : "0");
+}
+
+FIXTURE(large) {
+	struct ring r;
+	char *data, *seen;
+	int fd;
+};
+
+FIXTURE_VARIANT(large) { enum fs fs; };
+FIXTURE_VARIANT_ADD(large, ext4) { .fs = FS_EXT4 };
+FIXTURE_VARIANT_ADD(large, xfs) { .fs = FS_XFS };
+
+FIXTURE_SETUP(large)
+{
+	OPEN_RING(&self->r, 8);
+	NEED_FS(variant->fs);
+	if (cannot_inject())
+		SKIP(return, "%s", cannot_inject());
+	self->data = xmalloc(LARGE);
+	self->seen = xmalloc(LARGE);
+	fill_pattern(self->data, LARGE, 1);
+	self->fd = fs_file(variant->fs, 0, NULL);
+	ASSERT_EQ(LARGE, write_full(self->fd, self->data, LARGE));
+	ASSERT_EQ(0, fsync(self->fd));
+	ASSERT_EQ(LARGE, op_read(&self->r, 0, self->fd, 0, LARGE));
+}
+
+FIXTURE_TEARDOWN(large)
+{
+	ring_close(&self->r);
+	close(self->fd);
+	free(self->data);
+	free(self->seen);
+}
+
+/* Nobody depends on what readers do (I5): neither -ENOMEM nor a wait */
+TEST_F_TIMEOUT(large, held_folio_hinders_no_writer, 60)
+{
+	long dropped = stat_get("dropped_folios");
+	const int end = LARGE / 2 + 1234;
+	int ret, off;
+
+	fail_large(true);
+	for (off = 100; off < LARGE; off += LARGE / 8) {
+		ret = pwrite(self->fd, "x", 1, off);
+		if (ret != 1)
+			break;
+	}
+	if (ret == 1)
+		ret = ftruncate(self->fd, end);
+	fail_large(false);
+	ASSERT_EQ(0, ret)
+		TH_LOG("errno %d at %d", errno, off);
+	ASSERT_EQ(LARGE, agg_bytes(&self->r, 0, self->seen, LARGE));
+	EXPECT_SAME(self->data, self->seen, LARGE)
+		TH_LOG("the snapshot");
+	for (off = 100; off < LARGE; off += LARGE / 8)
+		self->data[off] = 'x';
+	ASSERT_EQ(end, pread_full(self->fd, self->seen, LARGE, 0));
+	EXPECT_SAME(self->data, self->seen, end)
+		TH_LOG("the file");
+	ASSERT_EQ(0, fsync(self->fd));
+	ASSERT_EQ(0, fs_cold(self->fd));
+	ASSERT_EQ(end, pread_full(self->fd, self->seen, LARGE, 0));
+	EXPECT_SAME(self->data, self->seen, end)
+		TH_LOG("the file on its disk");
+	EXPECT_LT(dropped, stat_get("dropped_folios"));
+}
+
 FS_HARNESS_MAIN

@@ -206,6 +206,40 @@ TEST_F(pool, one_that_is_full_does_not_hurt_another)
 	close(other);
 }
 
+TEST_F(pool, all_of_a_user_share_a_limit)
+{
+	long max = sysctl_get("iolite_max_pool_bytes");
+	long limit = stat_settled("pool_pages") * PAGE + 4 * CHUNK;
+	int a, b, i, status;
+
+	if (geteuid())
+		SKIP(return, "changing a sysctl needs root");
+	ASSERT_EQ(0, sysctl_set("iolite_max_pool_bytes", limit));
+	a = pool_create(&self->r, 0);
+	b = pool_create(&self->r, 0);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(CHUNK, op_alloc(&self->r, i, a, self->data, CHUNK));
+	EXPECT_EQ(CHUNK, op_alloc(&self->r, i, b, self->data, CHUNK));
+	EXPECT_EQ(-ENOBUFS, op_alloc(&self->r, i + 1, b, self->data, CHUNK));
+	EXPECT_EQ(-ENOBUFS, op_alloc(&self->r, i + 1, a, self->data, CHUNK));
+	if (!fork()) {
+		struct ring r;
+
+		if (setuid(NOBODY) || ring_open(&r, 4))
+			_exit(1);
+		_exit(op_alloc(&r, 0, pool_create(&r, 0), self->data, CHUNK) != CHUNK);
+	}
+	wait(&status);
+	EXPECT_EQ(0, status);
+	/* a pool keeps what it has; with the pool it goes */
+	EXPECT_EQ(3, op_free(&self->r, 0, 3));
+	EXPECT_EQ(-ENOBUFS, op_alloc(&self->r, 0, b, self->data, CHUNK));
+	close(a);
+	EXPECT_EQ(CHUNK, op_alloc(&self->r, 0, b, self->data, CHUNK));
+	close(b);
+	EXPECT_EQ(0, sysctl_set("iolite_max_pool_bytes", max));
+}
+
 TEST_F(pool, larger_than_the_sysctl_is_refused)
 {
 	long max = sysctl_get("iolite_max_pool_bytes");
@@ -443,6 +477,108 @@ TEST_F_TIMEOUT(pool, memory_is_charged_to_the_cgroup_of_who_allocates, 60)
 	/* nobody else has noticed */
 	EXPECT_EQ(CHUNK, op_alloc(&self->r, 0, pool_create(&self->r, 0), self->data, CHUNK));
 	rmdir(CGROUP "/limited");
+	umount(CGROUP);
+}
+
+/* In a cgroup of its own, with its exit status: 0 if all went well */
+static int in_cgroup(const char *name, int (*job)(void *arg), void *arg)
+{
+	char path[256];
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), CGROUP "/%s/cgroup.procs", name);
+	pid = fork();
+	if (!pid) {
+		/* 0 is whoever writes */
+		_exit(write_file(path, "0") ? 1 : job(arg));
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+/* Reads a file that is in the cache for another cgroup until it may not any more */
+static int hold_many(void *arg)
+{
+	int fd = *(int *)arg, i, res = 0;
+	struct ring r;
+
+	if (ring_open(&r, 1024))
+		return 2;
+	for (i = 0; i < 1000; i++) {
+		res = op_read(&r, i, fd, 0, FILE_PAGES * PAGE);
+		if (res < FILE_PAGES * PAGE)
+			break;
+		if (i == 4 && cgroup_current("reader") < 4 * FILE_PAGES * PAGE)
+			return 3;
+	}
+	if (i == 1000)
+		return 4;
+	/* the last may have been short */
+	if (res > 0)
+		res = op_read(&r, i + 1, fd, 0, FILE_PAGES * PAGE);
+	if (res > 0)
+		return 5;
+	return res == -ENOMEM ? 0 : 6;
+}
+
+TEST_F_TIMEOUT(user, held_pages_are_charged_to_the_cgroup_of_who_holds, 60)
+{
+	if (make_cgroup("reader", 16 * MB))
+		SKIP(return, "needs cgroup2 and CONFIG_MEMCG");
+	EXPECT_EQ(0, in_cgroup("reader", hold_many, &self->fd));
+	rmdir(CGROUP "/reader");
+	umount(CGROUP);
+}
+
+#define VERSIONS	8
+
+struct version {
+	int		fd;
+	unsigned int	nr;
+};
+
+static int write_version(void *arg)
+{
+	struct version *v = arg;
+	char *data = xmalloc(FILE_PAGES * PAGE);
+
+	fill_pattern(data, FILE_PAGES * PAGE, v->nr);
+	return pwrite(v->fd, data, FILE_PAGES * PAGE, 0) != FILE_PAGES * PAGE;
+}
+
+/* I5: nobody else is hurt, least of all the owner of the file */
+TEST_F_TIMEOUT(user, owner_of_a_file_does_not_pay_for_its_old_versions, 60)
+{
+	struct version v = { .fd = fs_file(FS_TMPFS, 0, NULL) };
+	char *data = xmalloc(FILE_PAGES * PAGE), *seen = xmalloc(FILE_PAGES * PAGE);
+	long first, now, cow = stat_get("cow_folios");
+
+	if (make_cgroup("owner", 64 * MB))
+		SKIP(return, "needs cgroup2 and CONFIG_MEMCG");
+	for (v.nr = 0; v.nr < VERSIONS; v.nr++) {
+		ASSERT_EQ(0, in_cgroup("owner", write_version, &v));
+		ASSERT_EQ(FILE_PAGES * PAGE,
+			  op_read(&self->r, v.nr, v.fd, 0, FILE_PAGES * PAGE));
+		now = cgroup_current("owner");
+		if (!v.nr)
+			first = now;
+	}
+	EXPECT_LE((VERSIONS - 1) * FILE_PAGES * 9 / 10, stat_get("cow_folios") - cow);
+	EXPECT_LE(FILE_PAGES * PAGE, first);
+	EXPECT_GT(first + FILE_PAGES * PAGE, now)
+		TH_LOG("the owner's cgroup went from %ld to %ld bytes", first, now);
+	/* and what they hold is what they read (I1) */
+	for (v.nr = 0; v.nr < VERSIONS; v.nr++) {
+		fill_pattern(data, FILE_PAGES * PAGE, v.nr);
+		ASSERT_EQ(FILE_PAGES * PAGE,
+			  agg_bytes(&self->r, v.nr, seen, FILE_PAGES * PAGE));
+		EXPECT_SAME(data, seen, FILE_PAGES * PAGE);
+	}
+	close(v.fd);
+	free(data);
+	free(seen);
+	rmdir(CGROUP "/owner");
 	umount(CGROUP);
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* WRITE to sockets: streams, datagrams, full sockets, flags of send(2) */
 #include <arpa/inet.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <linux/tls.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -649,6 +652,72 @@ TEST_F(udp, more_joins_writes_into_one_datagram)
 	EXPECT_EQ(200, op_write(self->r, 0, self->out, 0, 0));
 	ASSERT_EQ(300, recv(self->in, self->e.seen, BIG, 0));
 	EXPECT_SAME(self->e.data, self->e.seen, 300);
+}
+
+/* ---- I2: a device that cannot gather makes the stack copy ---- */
+
+#define DUMMY	"dummy0"
+
+static int dummy_ioctl(unsigned long request, struct ifreq *ifr)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), ret;
+
+	strcpy(ifr->ifr_name, DUMMY);
+	ret = ioctl(fd, request, ifr) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static int dummy_up(bool up)
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(0xc6336401),	/* 198.51.100.1 */
+	};
+	struct ifreq ifr = { };
+	int ret = 0;
+
+	if (up) {
+		memcpy(&ifr.ifr_addr, &addr, sizeof(addr));
+		ret = dummy_ioctl(SIOCSIFADDR, &ifr);
+	}
+	ifr.ifr_flags = up ? IFF_UP : 0;
+	return ret ?: dummy_ioctl(SIOCSIFFLAGS, &ifr);
+}
+
+static int dummy_gathers(bool on)
+{
+	struct ethtool_value value = { .cmd = ETHTOOL_SSG, .data = on };
+	struct ifreq ifr = { .ifr_data = (void *)&value };
+
+	return dummy_ioctl(SIOCETHTOOL, &ifr);
+}
+
+TEST_F(udp, datagrams_that_the_stack_copies_are_counted)
+{
+	const int len = 1400;
+	int gathers;
+
+	if (geteuid() || if_nametoindex(DUMMY) == 0)
+		SKIP(return, "needs root and the device " DUMMY " (CONFIG_DUMMY)");
+	ASSERT_EQ(0, dummy_up(true));
+	self->to.sin_addr.s_addr = htonl(0xc6336402);
+	ASSERT_EQ(len, op_read(self->r, 0, self->e.file, 0, len));
+	for (gathers = 0; gathers < 2; gathers++) {
+		struct io_uring_sqe sqe = sqe_write(self->r, 0, self->out, 0, 0);
+		long sent, copied;
+
+		ASSERT_EQ(0, dummy_gathers(gathers));
+		sent = stat_get("sent_bytes");
+		copied = stat_get("copied_special");
+		sqe.addr = (uintptr_t)&self->to;
+		sqe.addr3 = sizeof(self->to);
+		ASSERT_LE(0, op_edit(self->r, 0, IOLITE_EDIT_SEEK, 0, 0, SEEK_SET));
+		EXPECT_EQ(len, ring_run(self->r, &sqe));
+		EXPECT_EQ(gathers ? len : 0, stat_get("sent_bytes") - sent);
+		EXPECT_EQ(gathers ? 0 : len, stat_get("copied_special") - copied);
+	}
+	EXPECT_EQ(0, dummy_up(false));
 }
 
 FIXTURE(message) {

@@ -7,6 +7,7 @@
  * the file, which must be the same as a twin to which the same was done while
  * nobody had read it; also after fsync and with a cold cache.
  */
+#include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <poll.h>
@@ -665,6 +666,36 @@ TEST_F(snapshot, survives_a_device_that_writes_into_pinned_pages)
 	compare_snapshot(_metadata, self, "after the pages were written to");
 	ring_close(&r);
 	close(from);
+}
+
+/*
+ * Some direct reads store by plain references, got by a mapping that may be gone
+ * by then.  A pipe's reference stands for them here: of a file that was mapped
+ * for writing, only what nobody holds is sealed.
+ */
+TEST_F(snapshot, copies_what_may_still_be_stored_to_by_an_old_mapping)
+{
+	long pinned = stat_get("copied_pinned");
+	loff_t off = 0;
+	int p[2];
+
+	self->file.map = map_file(&self->file, PROT_READ | PROT_WRITE);
+	ASSERT_NE(NULL, self->file.map);
+	load_pages(self->file.map);
+	ASSERT_EQ(0, munmap(self->file.map, SIZE));
+	self->file.map = NULL;
+	ASSERT_EQ(0, fsync(self->file.fd));
+
+	ASSERT_EQ(0, pipe(p));
+	ASSERT_EQ(PAGE, splice(self->file.fd, &off, p[1], NULL, PAGE, 0));
+	ASSERT_EQ(PAGE, op_read(&self->r, 0, self->file.fd, 0, PAGE));
+	EXPECT_EQ(PAGE, stat_get("copied_pinned") - pinned);
+	ASSERT_EQ(PAGE, read_full(p[0], self->seen, PAGE));
+	pinned = stat_get("copied_pinned");
+	ASSERT_EQ(PAGE, op_read(&self->r, 1, self->file.fd, 0, PAGE));
+	EXPECT_EQ(0, stat_get("copied_pinned") - pinned);
+	close(p[0]);
+	close(p[1]);
 }
 
 TEST_F(snapshot, of_part_of_a_file_survives_too)

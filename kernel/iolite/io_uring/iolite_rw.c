@@ -21,6 +21,7 @@
 #include <linux/poll.h>
 #include <linux/sched/user.h>
 #include <linux/shmem_fs.h>
+#include <linux/skmsg.h>
 #include <linux/slab.h>
 #include <linux/socket.h>
 #include <linux/uio.h>
@@ -514,14 +515,31 @@ static struct bio_vec *io_iolite_bvecs_alloc(const struct iolite_agg *agg,
 	return kmalloc_array(*max, sizeof(struct bio_vec), IOLITE_GFP);
 }
 
-/* Other protocols ignore MSG_SPLICE_PAGES and copy, or do strange things. */
+/* A sockmap's verdict program gets a copy. */
+static bool io_iolite_in_sockmap(const struct sock *sk)
+{
+	bool ret = false;
+
+#ifdef CONFIG_NET_SOCK_MSG
+	rcu_read_lock();
+	ret = sk_psock(sk);
+	rcu_read_unlock();
+#endif
+	return ret;
+}
+
+/*
+ * Other protocols ignore MSG_SPLICE_PAGES and copy, or do strange things.  IP
+ * clears the flag where it copies a datagram.
+ */
 static bool io_iolite_takes_pages(const struct sock *sk)
 {
 	switch (sk->sk_family) {
 	case AF_INET:
 	case AF_INET6:
 		if (sk->sk_type == SOCK_STREAM)
-			return sk->sk_protocol == IPPROTO_TCP && sk->sk_route_caps & NETIF_F_SG;
+			return sk->sk_protocol == IPPROTO_TCP &&
+			       sk->sk_route_caps & NETIF_F_SG && !io_iolite_in_sockmap(sk);
 		return sk->sk_type == SOCK_DGRAM && sk->sk_protocol == IPPROTO_UDP;
 	case AF_UNIX:
 		return sk->sk_type == SOCK_STREAM;

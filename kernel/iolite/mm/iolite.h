@@ -9,8 +9,9 @@
 struct iolite_buf *iolite_buf_alloc(enum iolite_origin origin, struct folio *folio,
 				    u32 offset, u32 len);
 void iolite_buf_free_struct(struct iolite_buf *buf);
-int iolite_charge_pages(struct user_struct *user, long nr);
-void iolite_uncharge_pages(struct user_struct *user, long nr);
+struct obj_cgroup *iolite_current_objcg(void);
+int iolite_charge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr);
+void iolite_uncharge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr);
 
 /* mm/iolite_pool.c */
 struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool zero);

@@ -4,6 +4,7 @@
  */
 #include <linux/init.h>
 #include <linux/iolite.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
@@ -63,7 +64,8 @@ void __iolite_buf_free(struct iolite_buf *buf)
 
 	switch (buf->origin) {
 	case IOLITE_FILE:
-		iolite_uncharge_pages(buf->user, folio_nr_pages(buf->folio));
+		iolite_uncharge_pages(buf->user, buf->objcg, folio_nr_pages(buf->folio));
+		obj_cgroup_put(buf->objcg);
 		free_uid(buf->user);
 		folio_put(buf->folio);
 		break;
@@ -75,18 +77,70 @@ void __iolite_buf_free(struct iolite_buf *buf)
 }
 
 /**
- * iolite_charge_pages - charge page-cache pages that a buffer holds to a user (I5)
+ * iolite_current_objcg - whom to charge in iolite_charge_pages()
+ *
+ * Return: the current task's memory cgroup, without a reference of its own;
+ * NULL for the root's, which has no limit.
+ */
+#ifdef CONFIG_MEMCG
+struct obj_cgroup *iolite_current_objcg(void)
+{
+	struct obj_cgroup *objcg;
+
+	if (mem_cgroup_disabled())
+		return NULL;
+	objcg = current_obj_cgroup();
+	return obj_cgroup_is_root(objcg) ? NULL : objcg;
+}
+
+static int iolite_charge_memcg(struct obj_cgroup *objcg, long nr)
+{
+	return objcg ? obj_cgroup_charge(objcg, IOLITE_GFP, nr * PAGE_SIZE) : 0;
+}
+
+static void iolite_uncharge_memcg(struct obj_cgroup *objcg, long nr)
+{
+	if (objcg)
+		obj_cgroup_uncharge(objcg, nr * PAGE_SIZE);
+}
+#else
+struct obj_cgroup *iolite_current_objcg(void)
+{
+	return NULL;
+}
+
+static int iolite_charge_memcg(struct obj_cgroup *objcg, long nr)
+{
+	return 0;
+}
+
+static void iolite_uncharge_memcg(struct obj_cgroup *objcg, long nr)
+{
+}
+#endif
+
+/**
+ * iolite_charge_pages - charge a reader for page-cache pages that buffers hold (I5)
  * @user: who reads
+ * @objcg: iolite_current_objcg() of the reader
  * @nr: pages
  *
- * Return: 0 or -EDQUOT.
+ * Whoever reads pays, besides the cgroup that brought the page into the cache:
+ * the latter stops paying when the page leaves the cache to make room for a
+ * writer's copy, while the reader may hold it for ever.
+ *
+ * Return: 0, -EDQUOT at the user's limit, -ENOMEM at the memory cgroup's.
  */
-int iolite_charge_pages(struct user_struct *user, long nr)
+int iolite_charge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr)
 {
 	if (atomic_long_add_return(nr, &user->iolite_pages) >
 	    READ_ONCE(sysctl_iolite_max_user_pages)) {
 		atomic_long_sub(nr, &user->iolite_pages);
 		return -EDQUOT;
+	}
+	if (iolite_charge_memcg(objcg, nr)) {
+		atomic_long_sub(nr, &user->iolite_pages);
+		return -ENOMEM;
 	}
 	iolite_stat_add(IOLITE_STAT_FILE_PAGES, nr);
 	return 0;
@@ -95,10 +149,12 @@ int iolite_charge_pages(struct user_struct *user, long nr)
 /**
  * iolite_uncharge_pages - undo iolite_charge_pages()
  * @user: as charged
+ * @objcg: as charged
  * @nr: pages
  */
-void iolite_uncharge_pages(struct user_struct *user, long nr)
+void iolite_uncharge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr)
 {
+	iolite_uncharge_memcg(objcg, nr);
 	atomic_long_sub(nr, &user->iolite_pages);
 	iolite_stat_add(IOLITE_STAT_FILE_PAGES, -nr);
 }

@@ -43,6 +43,21 @@ static bool iolite_folio_held(struct folio *folio)
 	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
 }
 
+/*
+ * The reference count says who holds the folio only if it is not mapped: fork()
+ * and munmap() change it at any time.  No new mapping can come while the folio
+ * is locked.
+ */
+static bool iolite_unmap(struct folio *folio, bool nowait)
+{
+	if (!folio_mapped(folio))
+		return true;
+	if (nowait)
+		return false;
+	unmap_mapping_folio(folio);
+	return true;
+}
+
 /**
  * iolite_seal_folio - promise that the folio's bytes do not change while held
  * @folio: page-cache folio with a reference of the caller's, not locked by it
@@ -74,6 +89,9 @@ int iolite_seal_folio(struct folio *folio, bool nowait)
 	mapping = folio->mapping;
 	if (folio_test_sealed(folio))
 		goto unlock;
+	ret = IOLITE_COPY_FS;
+	if (mapping && !mapping_iolite(mapping))
+		goto unlock;
 	ret = IOLITE_COPY_BUSY;
 	if (!mapping || !folio_test_uptodate(folio))
 		goto unlock;
@@ -91,8 +109,17 @@ int iolite_seal_folio(struct folio *folio, bool nowait)
 	ret = IOLITE_COPY_MAPPED;
 	if (mapping_writably_mapped(mapping))
 		goto unlock;
+	/* Whoever unmaps has taken its references, or stored, before. */
+	smp_rmb();
 	ret = IOLITE_COPY_PINNED;
 	if (folio_maybe_dma_pinned(folio))
+		goto unlock;
+	/*
+	 * Some writers hold a plain reference (FOLL_GET): network file systems,
+	 * of the buffers of their direct reads.  They got it by a mapping.
+	 */
+	if (mapping_was_writably_mapped(mapping) &&
+	    (!iolite_unmap(folio, nowait) || iolite_folio_held(folio)))
 		goto unlock;
 	folio_set_sealed(folio);
 	ret = 0;
@@ -101,18 +128,11 @@ unlock:
 	return ret;
 }
 
-/*
- * Clear the flag if nobody holds the folio; folio locked.  The reference count
- * says so only for a folio that is not mapped: fork() and munmap() change it at
- * any time.  No new mapping can come while the folio is locked.
- */
+/* Clear the flag if nobody holds the folio; folio locked. */
 static bool iolite_unseal(struct folio *folio, bool nowait)
 {
-	if (folio_mapped(folio)) {
-		if (nowait)
-			return false;
-		unmap_mapping_folio(folio);
-	}
+	if (!iolite_unmap(folio, nowait))
+		return false;
 	folio_clear_sealed(folio);
 	/* Pairs with iolite_seal_folio(). */
 	smp_mb__after_atomic();
@@ -123,6 +143,43 @@ static bool iolite_unseal(struct folio *folio, bool nowait)
 	/* A reader that saw it clear waits for the folio lock. */
 	folio_set_sealed(folio);
 	return false;
+}
+
+static void iolite_cached_stats(struct folio *folio, long nr)
+{
+	enum node_stat_item thps = NR_FILE_THPS;
+
+	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, nr);
+	if (folio_test_swapbacked(folio)) {
+		lruvec_stat_mod_folio(folio, NR_SHMEM, nr);
+		thps = NR_SHMEM_THPS;
+	}
+	if (folio_test_pmd_mappable(folio))
+		lruvec_stat_mod_folio(folio, thps, nr);
+}
+
+/*
+ * @dst takes over what @src is in the memory cgroup that has it in its cache:
+ * @src is paid for by those who hold it (I5), see iolite_charge_pages().  But it
+ * has to leave the LRU for that, and while somebody else has it isolated both
+ * are charged.
+ */
+static void iolite_migrate_memcg(struct folio *dst, struct folio *src)
+{
+	bool isolated = folio_isolate_lru(src);
+
+	if (folio_test_clear_active(src))
+		folio_set_active(dst);
+	if (folio_test_clear_unevictable(src))
+		folio_set_unevictable(dst);
+	iolite_cached_stats(src, -folio_nr_pages(src));
+	if (isolated) {
+		mem_cgroup_migrate(src, dst);
+		folio_put(src);
+	} else {
+		mem_cgroup_replace_folio(src, dst);
+	}
+	iolite_cached_stats(dst, folio_nr_pages(dst));
 }
 
 /**
@@ -138,8 +195,6 @@ static bool iolite_unseal(struct folio *folio, bool nowait)
  * The switch is made like that of replace_page_cache_folio(): lookups check the
  * mapping again once they have a reference.
  *
- * @src stays on the LRU and stays charged until its last reader lets go.
- *
  * Return: 0 or -EHWPOISON.
  */
 int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
@@ -153,8 +208,6 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 	if (ret)
 		return ret;
 
-	mem_cgroup_replace_folio(src, dst);
-
 	dst->index = src->index;
 	dst->mapping = mapping;
 	folio_ref_add(dst, nr);
@@ -162,8 +215,6 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 		__folio_set_swapbacked(dst);
 	if (folio_test_referenced(src))
 		folio_set_referenced(dst);
-	if (folio_test_active(src))
-		folio_set_active(dst);
 	if (folio_test_workingset(src))
 		folio_set_workingset(dst);
 	if (folio_test_mappedtodisk(src))
@@ -176,23 +227,11 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 	if (src_private)
 		folio_attach_private(dst, folio_detach_private(src));
 	folio_mark_uptodate(dst);
+	iolite_migrate_memcg(dst, src);
 
 	xas_lock_irq(&xas);
 	xas_store(&xas, dst);
 	src->mapping = NULL;
-	lruvec_stat_mod_folio(src, NR_FILE_PAGES, -nr);
-	lruvec_stat_mod_folio(dst, NR_FILE_PAGES, nr);
-	if (folio_test_swapbacked(src)) {
-		lruvec_stat_mod_folio(src, NR_SHMEM, -nr);
-		lruvec_stat_mod_folio(dst, NR_SHMEM, nr);
-	}
-	if (folio_test_pmd_mappable(src)) {
-		enum node_stat_item thps = folio_test_swapbacked(src) ?
-					   NR_SHMEM_THPS : NR_FILE_THPS;
-
-		lruvec_stat_mod_folio(src, thps, -nr);
-		lruvec_stat_mod_folio(dst, thps, nr);
-	}
 	xas_unlock_irq(&xas);
 
 	folio_put_refs(src, nr);
@@ -202,28 +241,31 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 /*
  * Put a copy of a held folio into its place.  @folio is locked, with the
  * caller's reference; on success the copy is, and @folio is unlocked and put.
+ *
+ * A copy may not be had of a large folio if memory is fragmented.  Then a clean
+ * one just leaves the cache, to be read again: -ESTALE.
  */
 static struct folio *iolite_cow(struct folio *folio)
 {
 	struct address_space *mapping = folio->mapping;
 	/* The folio lock is held, so no recursion into the file system. */
 	gfp_t gfp = (mapping_gfp_mask(mapping) & ~__GFP_FS) | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+	int ret = -ENOMEM;
 	struct folio *copy;
-	int ret;
 
 	/* Sealed folios are clean where there is write-back, and stay so. */
 	VM_WARN_ON_ONCE_FOLIO(folio_test_writeback(folio), folio);
 
 	copy = filemap_alloc_folio(gfp, folio_order(folio), NULL);
 	if (!copy)
-		return ERR_PTR(-ENOMEM);
+		goto drop;
 	__folio_set_locked(copy);
 
 	ret = mapping->a_ops->migrate_folio(mapping, copy, folio, MIGRATE_SHARED);
 	if (ret) {
 		folio_unlock(copy);
 		folio_put(copy);
-		return ERR_PTR(ret);
+		goto drop;
 	}
 	folio_add_lru(copy);
 	iolite_stat_add(IOLITE_STAT_COW_FOLIOS, 1);
@@ -232,6 +274,11 @@ static struct folio *iolite_cow(struct folio *folio)
 	folio_unlock(folio);
 	folio_put(folio);
 	return copy;
+drop:
+	if (!mapping_can_writeback(mapping) || folio_unmap_invalidate(mapping, folio, gfp) < 0)
+		return ERR_PTR(ret);
+	iolite_stat_add(IOLITE_STAT_DROPPED_FOLIOS, 1);
+	return ERR_PTR(-ESTALE);
 }
 
 /**
@@ -241,7 +288,8 @@ static struct folio *iolite_cow(struct folio *folio)
  *
  * Return: @folio, or the folio that took its place in the mapping, locked and
  * referenced for the caller in @folio's stead; or an ERR_PTR, with @folio
- * unlocked and put: -EAGAIN if it had to sleep, -ENOMEM.
+ * unlocked and put: -EAGAIN if it had to sleep, -ESTALE if @folio left the
+ * cache and is to be looked up again, -ENOMEM.
  */
 struct folio *iolite_write_folio(struct folio *folio, bool nowait)
 {
@@ -266,7 +314,8 @@ struct folio *iolite_write_folio(struct folio *folio, bool nowait)
  * iolite_truncate_folio - iolite_write_folio() for callers that cannot fail
  * @folio: locked, with a reference of the caller's
  *
- * Return: @folio or the one in its place.
+ * Return: @folio or the one in its place; without a mapping if @folio left the
+ * cache, so that there is nothing left to truncate.
  */
 struct folio *iolite_truncate_folio(struct folio *folio)
 {
@@ -278,7 +327,7 @@ struct folio *iolite_truncate_folio(struct folio *folio)
 		if (!IS_ERR(copy))
 			return copy;
 		/* No copy can be had of what the hardware has lost. */
-		if (PTR_ERR(copy) == -EHWPOISON)
+		if (PTR_ERR(copy) == -ESTALE || PTR_ERR(copy) == -EHWPOISON)
 			break;
 		schedule_timeout_uninterruptible(1);
 	}
@@ -291,12 +340,43 @@ vm_fault_t __iolite_shared_fault(struct folio *folio)
 
 	if (writable == folio)
 		return 0;
+	if (writable == ERR_PTR(-ESTALE))
+		return VM_FAULT_NOPAGE;
 	if (IS_ERR(writable))
 		return VM_FAULT_OOM;
 	/* The fault found the old folio: take it again. */
 	folio_unlock(writable);
 	folio_put(writable);
 	return VM_FAULT_NOPAGE;
+}
+
+/**
+ * iolite_pin_folio - pin a page-cache folio for DMA that may write to it
+ * @mapping: of the file
+ * @folio: found there, with a reference of the caller's, not locked
+ *
+ * For memfd_pin_folios(), which does not come by a write fault.
+ *
+ * Return: the folio at its place, pinned; -EAGAIN if a writer replaced @folio,
+ * or -ENOMEM.
+ */
+struct folio *iolite_pin_folio(struct address_space *mapping, struct folio *folio)
+{
+	int ret = -EAGAIN;
+
+	folio_get(folio);
+	folio_lock(folio);
+	if (folio->mapping == mapping && folio_test_sealed(folio)) {
+		folio = iolite_write_folio(folio, false);
+		if (IS_ERR(folio))
+			return folio;
+	}
+	/* Under the lock: whoever seals next sees it pinned. */
+	if (!folio_test_sealed(folio))
+		ret = try_grab_folio(folio, 1, FOLL_PIN);
+	folio_unlock(folio);
+	folio_put(folio);
+	return ret ? ERR_PTR(ret) : folio;
 }
 
 bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)

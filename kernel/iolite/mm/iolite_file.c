@@ -12,6 +12,7 @@
 #include <linux/highmem.h>
 #include <linux/iolite.h>
 #include <linux/iolite_cow.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/user.h>
 #include <linux/uio.h>
@@ -22,24 +23,44 @@
 #define IOLITE_COPY_PIECE	SZ_256K
 #define IOLITE_COPY_BVECS	16
 
+/* Charge once for all that is left to read, and only at a limit folio by folio. */
+static int iolite_sink_charge(struct iolite_sink *sink, long nr, size_t left)
+{
+	long all = max_t(long, nr, DIV_ROUND_UP(left, PAGE_SIZE));
+	int ret;
+
+	if (sink->charged >= nr)
+		return 0;
+	ret = iolite_charge_pages(sink->user, sink->objcg, all);
+	if (ret && all > nr) {
+		all = nr;
+		ret = iolite_charge_pages(sink->user, sink->objcg, all);
+	}
+	if (!ret)
+		sink->charged += all;
+	return ret;
+}
+
 /* A sealed folio's bytes become a slice. */
 static int iolite_sink_ref(struct iolite_sink *sink, struct folio *folio, size_t offset,
-			   size_t bytes)
+			   size_t bytes, size_t left)
 {
 	long nr = folio_nr_pages(folio);
 	struct iolite_buf *buf;
 	int ret;
 
-	ret = iolite_charge_pages(sink->user, nr);
+	ret = iolite_sink_charge(sink, nr, left);
 	if (ret)
 		return ret;
 	buf = iolite_buf_alloc(IOLITE_FILE, folio, offset, bytes);
-	if (!buf) {
-		iolite_uncharge_pages(sink->user, nr);
+	if (!buf)
 		return -ENOMEM;
-	}
 	folio_get(folio);
+	sink->charged -= nr;
 	buf->user = get_uid(sink->user);
+	buf->objcg = sink->objcg;
+	if (buf->objcg)
+		obj_cgroup_get(buf->objcg);
 	ret = iolite_agg_append(sink->agg, buf, 0, bytes);
 	if (ret)
 		iolite_buf_put(buf);
@@ -121,7 +142,7 @@ size_t iolite_sink_folio(struct iov_iter *i, struct folio *folio, size_t offset,
 	if (ret > 0)
 		return iolite_sink_all(i, folio_page(folio, 0), offset, bytes, ret);
 	if (!ret)
-		ret = iolite_sink_ref(sink, folio, offset, bytes);
+		ret = iolite_sink_ref(sink, folio, offset, bytes, i->count);
 	if (ret) {
 		sink->error = ret;
 		return 0;
@@ -158,7 +179,11 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 	};
 	ssize_t ret;
 
+	sink->objcg = iolite_current_objcg();
+	sink->charged = 0;
 	ret = iocb->ki_filp->f_op->read_iter(iocb, &iter);
+	if (sink->charged)
+		iolite_uncharge_pages(sink->user, sink->objcg, sink->charged);
 	/* The file system only knows that the iterator refused: -EFAULT */
 	if (ret < 0 && sink->error)
 		ret = sink->error;

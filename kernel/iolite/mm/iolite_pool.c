@@ -10,7 +10,8 @@
  * byte never changes under anybody (I1).
  *
  * Every chunk is charged to the memory cgroup of whoever allocates, and counts
- * towards the pool's own limit until it goes back to the page allocator (I5).
+ * towards the limits of the pool and of the user who made it until it goes back
+ * to the page allocator (I5).
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -18,6 +19,7 @@
 #include <linux/iolite.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
@@ -37,6 +39,7 @@
  * struct iolite_pool - an allocator of buffers
  * @ref: held by the pool's file, rings, and buffers
  * @flags: IOLITE_POOL_*
+ * @user: who made the pool; its memory counts as his
  * @max_bytes: limit on @bytes
  * @lock: protects all below, and folio->private of chunks
  * @bytes: memory in chunks
@@ -51,6 +54,7 @@
 struct iolite_pool {
 	refcount_t		ref;
 	unsigned int		flags;
+	struct user_struct	*user;
 	u64			max_bytes;
 	spinlock_t		lock;		/* protects all below */
 	u64			bytes;
@@ -86,6 +90,7 @@ int iolite_pool_create(unsigned int flags, u64 max_bytes, struct iolite_pool **p
 		return -ENOMEM;
 	refcount_set(&pool->ref, 1);
 	pool->flags = flags;
+	pool->user = get_uid(current_user());
 	pool->max_bytes = max_bytes ?: limit;
 	spin_lock_init(&pool->lock);
 	for (i = 0; i < IOLITE_POOL_ORDERS; i++)
@@ -109,20 +114,21 @@ struct iolite_pool *iolite_pool_get(struct iolite_pool *pool)
 }
 
 /* Back to the page allocator, or to the skb that still holds it. */
-static void iolite_chunk_drop(struct folio *folio)
+static void iolite_chunk_drop(struct iolite_pool *pool, struct folio *folio)
 {
+	atomic_long_sub(folio_size(folio), &pool->user->iolite_pool_bytes);
 	iolite_stat_add(IOLITE_STAT_POOL_PAGES, -folio_nr_pages(folio));
 	folio->private = NULL;
 	folio_put(folio);
 }
 
-static void iolite_chunks_drop(struct list_head *chunks)
+static void iolite_chunks_drop(struct iolite_pool *pool, struct list_head *chunks)
 {
 	struct folio *folio, *next;
 
 	list_for_each_entry_safe(folio, next, chunks, lru) {
 		list_del(&folio->lru);
-		iolite_chunk_drop(folio);
+		iolite_chunk_drop(pool, folio);
 		cond_resched();
 	}
 }
@@ -139,10 +145,11 @@ void iolite_pool_put(struct iolite_pool *pool)
 		return;
 	/* Without buffers: nobody but us sees the lists any more. */
 	for (i = 0; i < IOLITE_POOL_ORDERS; i++)
-		iolite_chunks_drop(&pool->free[i]);
-	iolite_chunks_drop(&pool->pending);
+		iolite_chunks_drop(pool, &pool->free[i]);
+	iolite_chunks_drop(pool, &pool->pending);
 	if (pool->small)
-		iolite_chunk_drop(pool->small);
+		iolite_chunk_drop(pool, pool->small);
+	free_uid(pool->user);
 	kfree(pool);
 	iolite_stat_add(IOLITE_STAT_POOLS, -1);
 }
@@ -218,7 +225,7 @@ static void iolite_pool_reap(struct iolite_pool *pool, unsigned long max)
 	}
 }
 
-/* Make room for @bytes by giving up free chunks. */
+/* Make room for @bytes by giving up free chunks. Those of other pools of the user stay. */
 static bool iolite_pool_reserve(struct iolite_pool *pool, u64 bytes, struct list_head *drop)
 {
 	int order;
@@ -233,6 +240,11 @@ static bool iolite_pool_reserve(struct iolite_pool *pool, u64 bytes, struct list
 	}
 	if (pool->bytes + bytes > pool->max_bytes)
 		return false;
+	if (atomic_long_add_return(bytes, &pool->user->iolite_pool_bytes) >
+	    READ_ONCE(sysctl_iolite_max_pool_bytes)) {
+		atomic_long_sub(bytes, &pool->user->iolite_pool_bytes);
+		return false;
+	}
 	pool->bytes += bytes;
 	return true;
 }
@@ -262,7 +274,7 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 		room = iolite_pool_reserve(pool, PAGE_SIZE << order, &drop);
 	}
 	spin_unlock(&pool->lock);
-	iolite_chunks_drop(&drop);
+	iolite_chunks_drop(pool, &drop);
 	if (!room)
 		return ERR_PTR(-ENOBUFS);
 
@@ -273,6 +285,7 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 		spin_lock(&pool->lock);
 		pool->bytes -= PAGE_SIZE << order;
 		spin_unlock(&pool->lock);
+		atomic_long_sub(PAGE_SIZE << order, &pool->user->iolite_pool_bytes);
 		return ERR_PTR(-ENOMEM);
 	}
 	folio->private = (void *)1UL;

@@ -18,6 +18,7 @@
 struct file;
 struct folio;
 struct iolite_pool;
+struct obj_cgroup;
 struct user_struct;
 struct vm_area_struct;
 
@@ -44,6 +45,7 @@ enum iolite_origin {
  * @len: bytes
  * @pool: owner of the memory and of a reference, if @origin is IOLITE_POOL
  * @user: charged for the folio's pages, if @origin is IOLITE_FILE
+ * @objcg: likewise
  * @window_pgoff: page index in the window plus 1, or 0; window lock
  * @generation: names the contents together with the window address (I8);
  *	0 before the buffer has an address; window lock
@@ -61,6 +63,7 @@ struct iolite_buf {
 	};
 	unsigned long		window_pgoff;
 	u64			generation;
+	struct obj_cgroup	*objcg;
 };
 
 void __iolite_buf_free(struct iolite_buf *buf);
@@ -180,6 +183,7 @@ enum iolite_stat {
 	IOLITE_STAT_COW_FOLIOS,
 	IOLITE_STAT_UNSEALED_FOLIOS,	/* written in place again, nobody held them */
 	IOLITE_STAT_COW_AGAIN,		/* writers refused with -EAGAIN */
+	IOLITE_STAT_DROPPED_FOLIOS,	/* left the cache, as no copy could be had */
 	IOLITE_STAT_NR,
 };
 
@@ -219,6 +223,8 @@ int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr);
  *	returned in the end
  * @pool: memory for what has to be copied
  * @user: charged for held page-cache pages
+ * @objcg: likewise; set by iolite_read_iter()
+ * @charged: pages that @user and @objcg were charged for and nothing holds yet
  * @nowait: do not sleep; set from the kiocb
  * @error: why the iterator took less than it was offered
  */
@@ -226,6 +232,8 @@ struct iolite_sink {
 	struct iolite_agg	*agg;
 	struct iolite_pool	*pool;
 	struct user_struct	*user;
+	struct obj_cgroup	*objcg;
+	long			charged;
 	bool			nowait;
 	int			error;
 };

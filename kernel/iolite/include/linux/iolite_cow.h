@@ -18,6 +18,7 @@ enum migrate_mode;
 int iolite_seal_folio(struct folio *folio, bool nowait);
 struct folio *iolite_write_folio(struct folio *folio, bool nowait);
 struct folio *iolite_truncate_folio(struct folio *folio);
+struct folio *iolite_pin_folio(struct address_space *mapping, struct folio *folio);
 vm_fault_t __iolite_shared_fault(struct folio *folio);
 bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio);
 int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
@@ -49,7 +50,24 @@ static inline bool mapping_iolite_sealed(const struct address_space *mapping)
 	return test_bit(AS_IOLITE_SEALED, &mapping->flags);
 }
 
+/*
+ * Whoever writes by a mapping may go on after it is unmapped, by references to
+ * its pages: remember that there was one.
+ */
+static inline bool mapping_was_writably_mapped(const struct address_space *mapping)
+{
+	return test_bit(AS_WAS_WRITABLY_MAPPED, &mapping->flags);
+}
+
+static inline void mapping_set_was_writably_mapped(struct address_space *mapping)
+{
+	if (mapping_iolite(mapping) && !mapping_was_writably_mapped(mapping))
+		set_bit(AS_WAS_WRITABLY_MAPPED, &mapping->flags);
+}
+
 #else
+static inline bool mapping_iolite(const struct address_space *mapping) { return false; }
+static inline void mapping_set_was_writably_mapped(struct address_space *mapping) { }
 static inline void mapping_set_iolite(struct address_space *mapping) { }
 static inline void mapping_clear_iolite(struct address_space *mapping) { }
 
