@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -98,10 +99,12 @@ static bool still_valid(struct files *fs, struct file *file, time_t now)
 	struct stat st;
 	int fd;
 
+	if (file->seen == fs->round)
+		return true;
 	if (fstat(file->fd, &st) || !same_contents(&st, &file->st))
 		return false;
 	if (file->checked == now)
-		return true;
+		goto out;
 	fd = files_open(fs->root, file->path, O_PATH);
 	if (fd < 0)
 		return false;
@@ -111,6 +114,8 @@ static bool still_valid(struct files *fs, struct file *file, time_t now)
 	}
 	close(fd);
 	file->checked = now;
+out:
+	file->seen = fs->round;
 	return true;
 }
 
@@ -122,6 +127,19 @@ static struct file *file_find(struct files *fs, const char *path)
 		if (!strcmp(file->path, path))
 			return file;
 	return NULL;
+}
+
+/* Once a file, and not once a response. */
+static void format_fields(struct file *file)
+{
+	char modified[DATE_SIZE];
+
+	etag_format(&file->st, file->etag);
+	date_format(file->st.st_mtim.tv_sec, modified);
+	snprintf(file->validators, sizeof(file->validators),
+		 "ETag: %s\r\nLast-Modified: %s\r\nAccept-Ranges: bytes\r\n", file->etag, modified);
+	snprintf(file->whole, sizeof(file->whole), "%sContent-Type: %s\r\nContent-Length: %ju\r\n",
+		 file->validators, file->type, (uintmax_t)file->st.st_size);
 }
 
 static int file_open(struct files *fs, const char *path, time_t now, struct file **filep)
@@ -149,8 +167,7 @@ static int file_open(struct files *fs, const char *path, time_t now, struct file
 	file->st = st;
 	file->checked = now;
 	file->type = mime_type(path);
-	etag_format(&st, file->etag);
-	date_format(st.st_mtim.tv_sec, file->modified);
+	format_fields(file);
 	memcpy(file->path, path, size);
 	*filep = file;
 	return 0;

@@ -24,6 +24,9 @@
 #define KEPT_FILE_BYTES	(256 * 1024)	/* larger files are read for each response */
 #define KEPT_BYTES	(32 * 1024 * 1024)
 
+#define VALIDATORS_SIZE	(ETAG_SIZE + DATE_SIZE + 64)
+#define WHOLE_SIZE	(VALIDATORS_SIZE + 128)
+
 enum kept {
 	KEPT_NO,
 	KEPT_READING,	/* a READ into the slot is in flight */
@@ -38,12 +41,14 @@ struct file {
 	int			fd;
 	struct stat		st;
 	time_t			checked;	/* when the path still led here */
+	unsigned long		seen;		/* files.round when nothing had changed */
 	unsigned int		hits;
 	enum kept		kept;
 	unsigned int		slot;		/* unless KEPT_NO */
 	const char		*type;
 	char			etag[ETAG_SIZE];
-	char			modified[DATE_SIZE];
+	char			validators[VALIDATORS_SIZE];	/* fields, with their line ends */
+	char			whole[WHOLE_SIZE];	/* fields of a response with all of it */
 	char			path[];
 };
 
@@ -51,6 +56,11 @@ struct files {
 	int			root;
 	struct io_uring		*ring;
 	struct stats		*stats;
+	/*
+	 * Requests that were there before a file was looked at need no other look:
+	 * whoever uses a newer round has to have received them before it began.
+	 */
+	unsigned long		round;
 	LIST_HEAD(, file)	buckets[FILES_BUCKETS];
 	TAILQ_HEAD(files_age, file) age;
 	unsigned int		nr;

@@ -50,17 +50,29 @@ static const char *reason(unsigned int status)
 	return "Error";
 }
 
+#define FIRST_LINES "HTTP/1.1 %u %s\r\nServer: iolite-httpd\r\nDate: %s\r\n"
+
+void response_clock_set(struct response_clock *clock, time_t now)
+{
+	clock->now = now;
+	date_format(now, clock->date);
+	snprintf(clock->ok, sizeof(clock->ok), FIRST_LINES, 200, reason(200), clock->date);
+}
+
 static void head_begin(struct response *r, const struct response_clock *clock, unsigned int status)
 {
 	r->status = status;
-	text_printf(&r->text, "HTTP/1.1 %u %s\r\nServer: iolite-httpd\r\nDate: %s\r\n", status,
-		    reason(status), clock->date);
+	if (status == 200)
+		text_add_string(&r->text, clock->ok);
+	else
+		text_printf(&r->text, FIRST_LINES, status, reason(status), clock->date);
 }
 
 /* Also for HTTP/1.0, where keeping the connection has to be said. */
 static void head_end(struct response *r)
 {
-	text_printf(&r->text, "Connection: %s\r\n\r\n", r->close ? "close" : "keep-alive");
+	text_add_string(&r->text, r->close ? "Connection: close\r\n\r\n" :
+					     "Connection: keep-alive\r\n\r\n");
 	r->head = r->text.len;
 }
 
@@ -189,21 +201,17 @@ static bool range_applies(const struct making *m, const struct file *file)
 
 static void add_validators(struct response *r, const struct file *file)
 {
-	text_printf(&r->text, "ETag: %s\r\nLast-Modified: %s\r\nAccept-Ranges: bytes\r\n",
-		    file->etag, file->modified);
+	text_add_string(&r->text, file->validators);
 }
 
 static void whole_file(struct making *m, struct file *file)
 {
 	struct response *r = m->r;
-	uint64_t size = (uint64_t)file->st.st_size;
 
 	head_begin(r, m->clock, 200);
-	add_validators(r, file);
-	text_printf(&r->text, "Content-Type: %s\r\nContent-Length: %ju\r\n", file->type,
-		    (uintmax_t)size);
+	text_add_string(&r->text, file->whole);
 	head_end(r);
-	add_part(r, 0, m->head_only ? 0 : size);
+	add_part(r, 0, m->head_only ? 0 : (uint64_t)file->st.st_size);
 }
 
 static void one_range(struct making *m, struct file *file, const struct byte_range *range)
@@ -377,16 +385,19 @@ static void path_response(struct making *m)
 void response_make(struct response *r, struct files *files, const struct response_clock *clock,
 		   const struct request *req, const char *buf, bool close)
 {
-	struct making m = {
-		.r = r,
-		.files = files,
-		.clock = clock,
-		.req = req,
-		.buf = buf,
-		.head_only = req->parser.method == HTTP_HEAD,
-	};
-	unsigned int status = read_target(&m);
+	struct making m;
+	unsigned int status;
 
+	/* all but the path, which is large */
+	m.r = r;
+	m.files = files;
+	m.clock = clock;
+	m.req = req;
+	m.buf = buf;
+	m.head_only = req->parser.method == HTTP_HEAD;
+	m.query = (struct request_span){ 0 };
+
+	status = read_target(&m);
 	r->close = close || !req->keep_alive;
 	if (status)
 		error_response(&m, status);

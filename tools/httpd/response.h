@@ -30,11 +30,14 @@ struct response {
 	struct part	parts[RANGES_MAX + 1];
 };
 
-/* The Date header's text for this second. */
+/* What headers begin with in this second. */
 struct response_clock {
 	time_t	now;
 	char	date[DATE_SIZE];
+	char	ok[DATE_SIZE + 64];	/* the first lines of an answer with status 200 */
 };
+
+void response_clock_set(struct response_clock *clock, time_t now);
 
 /* buf holds the request; close says that the connection cannot go on. */
 void response_make(struct response *r, struct files *files, const struct response_clock *clock,

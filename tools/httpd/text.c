@@ -35,19 +35,32 @@ void text_add(struct text *t, const char *s, size_t n)
 	t->len += n;
 }
 
+void text_add_string(struct text *t, const char *s)
+{
+	text_add(t, s, strlen(s));
+}
+
 void text_printf(struct text *t, const char *format, ...)
 {
 	va_list args;
+	size_t room;
 	int n;
 
-	va_start(args, format);
-	n = vsnprintf(NULL, 0, format, args);
-	va_end(args);
-	if (n < 0 || !text_reserve(t, (size_t)n + 1))
+	if (t->failed)
 		return;
+	room = t->cap - t->len;
 	va_start(args, format);
-	vsnprintf(t->s + t->len, (size_t)n + 1, format, args);
+	n = vsnprintf(room ? t->s + t->len : NULL, room, format, args);
 	va_end(args);
+	if (n < 0)
+		return;
+	if ((size_t)n >= room) {
+		if (!text_reserve(t, (size_t)n + 1))
+			return;
+		va_start(args, format);
+		vsnprintf(t->s + t->len, (size_t)n + 1, format, args);
+		va_end(args);
+	}
 	t->len += (size_t)n;
 }
 

@@ -14,6 +14,7 @@ struct text {
 };
 
 void text_add(struct text *t, const char *s, size_t n);
+void text_add_string(struct text *t, const char *s);
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_add_html(struct text *t, const char *s);
 void text_add_url(struct text *t, const char *s);

@@ -109,8 +109,7 @@ static void tick(struct worker *w)
 {
 	struct conn *c, *next;
 
-	w->clock.now = time(NULL);
-	date_format(w->clock.now, w->clock.date);
+	response_clock_set(&w->clock, time(NULL));
 	expire(w);
 	access_log_flush(&w->log);
 	if (!w->accepting && !w->draining)
@@ -144,7 +143,7 @@ static void serve(struct worker *w)
 
 	while (!finished(w)) {
 		struct io_uring_cqe *cqe;
-		unsigned int head, nr = 0;
+		unsigned int head, ready, nr = 0;
 		time_t last = w->uptime;
 		int error;
 
@@ -155,7 +154,11 @@ static void serve(struct worker *w)
 			abort();
 		}
 		w->uptime = seconds_up();
+		w->files.round++;
+		ready = io_uring_cq_ready(&w->ring);
 		io_uring_for_each_cqe(&w->ring, head, cqe) {
+			if (nr == ready)
+				break;
 			completed(w, cqe);
 			nr++;
 		}
