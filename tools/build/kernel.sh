@@ -1,24 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel.sh prod|debug: builds build/linux as build/linux/out-prod or out-debug.
+# kernel.sh prod|debug|off: builds build/linux as build/linux/out-prod, out-debug, or
+# out-off, which is out-prod without CONFIG_IOLITE.
 #
 # The object directory lies inside the tree: then the compiler sees relative
 # paths only, and the compiler cache serves every clone.
 
 . "$(dirname "$0")/common.sh"
 
-kind=${1:?usage: kernel.sh prod|debug}
+kind=${1:?usage: kernel.sh prod|debug|off}
 tree=$build/linux
 out=$tree/out-$kind
 log=$logs/kernel-$kind.log
 jobs=${JOBS:-$(nproc)}
 
 fragments=("$root/tools/vm/configs/prod.config")
+edit=
 case $kind in
 prod)	label="production kernel" ;;
 debug)	label="debug kernel"
 	fragments+=("$root/tools/vm/configs/debug.config") ;;
-*)	die "usage: kernel.sh prod|debug" ;;
+off)	label="kernel without IO-Lite"
+	edit='s/^\(CONFIG_IOLITE[A-Z_]*\)=y/\1=n/' ;;
+*)	die "usage: kernel.sh prod|debug|off" ;;
 esac
 
 up_to_date()
@@ -43,10 +47,15 @@ export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$cache/ccache
 unset MAKEFLAGS MFLAGS
 make=(make -C "$tree" "O=$out" "-j$jobs")
 
+wanted()
+{
+	sed "$edit" "${fragments[@]}"
+}
+
 configure()
 {
 	"${make[@]}" tinyconfig
-	cat "${fragments[@]}" >> "$out/.config"
+	wanted >> "$out/.config"
 	"${make[@]}" olddefconfig
 }
 
@@ -60,11 +69,11 @@ check_config()
 		*=n) ! grep -q "^$option=" "$out/.config" || lost+=("$line") ;;
 		*) grep -qxF "$line" "$out/.config" || lost+=("$line") ;;
 		esac
-	done < <(cat "${fragments[@]}" | grep '^CONFIG_')
+	done < <(wanted | grep '^CONFIG_')
 	[ ${#lost[@]} = 0 ] || die "the $label cannot be configured with ${lost[*]} (log: $log)"
 }
 
-asked=$(cat "${fragments[@]}" "$tree/mm/Kconfig.iolite" | sha256sum)
+asked=$(wanted | cat - "$tree/mm/Kconfig.iolite" | sha256sum)
 if [ "$asked" != "$(cat "$out/.asked" 2> /dev/null)" ]; then
 	configure > "$log" 2>&1 || die "configuring the $label failed (log: $log)"
 	check_config

@@ -45,8 +45,8 @@ class VmError(Exception):
 
 
 def kernel_image(kernel):
-    """The bzImage of "prod" or "debug", or of a path"""
-    if kernel in ("prod", "debug"):
+    """The bzImage of "prod", "debug" or "off", or of a path"""
+    if kernel in ("prod", "debug", "off"):
         kernel = os.path.join(BUILD, "linux", "out-" + kernel, "arch/x86/boot/bzImage")
     if not os.path.exists(kernel):
         raise VmError(f"there is no kernel at {kernel}: run \"make kernel\" first")
