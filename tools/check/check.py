@@ -19,6 +19,7 @@ SUITES = {
     "lib": ("lib",),
     "kunit-prod": ("kunit", "prod"),
     "selftests-prod": ("selftests", "prod"),
+    "counters": ("counters",),
     "smoke": ("smoke",),
     "httpd": ("httpd",),
     "kunit-debug": ("kunit", "debug"),
