@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-# The front door. The work is done by tools/build, tools/vm, tools/run, tools/check.
+# The front door. The work is done by tools/build, tools/vm, tools/run, tools/check, tools/bench.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 JOBS	?= $(shell nproc)
 PORT	?= 8080
-export JOBS KERNEL_SRC ACCEL DOCROOT PORT SMOKE SUITE DEBUG
+export JOBS KERNEL_SRC ACCEL DOCROOT PORT SMOKE SUITE DEBUG BENCH QUICK PROFILE
 
 define HELP
 make run [DOCROOT=dir] [PORT=8080]   build everything, boot it in QEMU, serve the directory
 make run SMOKE=1 [DOCROOT=dir]       the same, fetch and compare every file, power off
 make check [SUITE=name]              all tests, or one suite ("make check SUITE=list" names them)
+make bench [BENCH=name] [QUICK=1]    all benchmarks, or one ("make bench BENCH=list"); quick: fewer
+                                     sizes and repeats (PROFILE=1: also where instructions go)
 
 make tree       assemble the patched kernel tree in build/linux
 make kernel     build it (DEBUG=1: the kernel with KASAN, lockdep and the like)
@@ -61,6 +63,10 @@ run:
 check: setup
 	@tools/check/check.py
 
+bench: kernel lib server
+	@+tools/build/component.sh bench tools/bench all
+	@tools/bench/bench.py
+
 install: lib
 	@+$(MAKE) --no-print-directory -s -C userspace/libiolite install \
 		$(if $(DESTDIR),DESTDIR="$$(realpath -m "$(DESTDIR)")")
@@ -68,4 +74,4 @@ install: lib
 clean:
 	rm -rf build
 
-.PHONY: help setup tree kernel series lib server selftests run check install clean
+.PHONY: help setup tree kernel series lib server selftests run check bench install clean

@@ -92,7 +92,7 @@ class Guest:
     """One boot. start(), then wait() or, for a job that goes on, ask() and stop()."""
 
     def __init__(self, kernel, directory, job, *, network=None, forwards=(), disks=(),
-                 memory="2G", kmemleak=False, boot_args=""):
+                 memory="2G", kmemleak=False, boot_args="", cpus=2, cpu="max", qemu=()):
         self.image = kernel_image(kernel)
         self.dir = os.path.abspath(directory)
         self.network = network
@@ -100,6 +100,9 @@ class Guest:
         self.disks = disks
         self.memory = memory
         self.boot_args = boot_args
+        self.cpus = cpus
+        self.cpu = cpu
+        self.options = qemu
         self.qemu = None
         self.timed_out = False
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -145,7 +148,7 @@ class Guest:
         # q35 has its interrupt routing in a table; "pc" computes it in ACPI bytecode,
         # which takes the debug kernel longer than the interpreter's time limit.
         command = ["qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-no-user-config",
-                   "-display", "none", "-no-reboot", "-smp", "2", "-m", self.memory,
+                   "-display", "none", "-no-reboot", "-smp", str(self.cpus), "-m", self.memory,
                    "-serial", f"file:{self.path('console')}",
                    "-kernel", self.image, "-append", append,
                    "-device", "virtio-rng-pci",
@@ -153,7 +156,8 @@ class Guest:
                               "readonly=on,multidevs=remap",
                    "-virtfs", f"local,path={self.dir},mount_tag=job,security_model=none"]
         if accel == "tcg":
-            command += ["-accel", "tcg,thread=multi", "-cpu", "max"]
+            threads = "multi" if self.cpus > 1 else "single"
+            command += ["-accel", f"tcg,thread={threads}", "-cpu", self.cpu]
         else:
             command += ["-accel", "kvm", "-cpu", "host"]
         for number, disk in enumerate(self.disks):
@@ -165,7 +169,7 @@ class Guest:
         elif self.network == "tap":
             command += ["-netdev", "tap,id=net,ifname=tap0,script=no,downscript=no,vhost=off",
                         "-device", "virtio-net-pci,netdev=net"]
-        return command
+        return command + list(self.options)
 
     def start(self):
         with open(self.path("qemu"), "w", encoding="utf-8") as log:
