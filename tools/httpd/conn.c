@@ -287,8 +287,13 @@ void conn_response_done(struct conn *c, bool complete)
 		return;
 	}
 	if (c->resp.close || w->draining) {
+		bool said_so = c->req.complete && !c->req.keep_alive && c->len == c->used;
+
 		response_reset(&c->resp, &w->files);
-		conn_linger(c);
+		if (said_so)	/* and so sends no more */
+			conn_close(c);
+		else
+			conn_linger(c);
 		return;
 	}
 	response_reset(&c->resp, &w->files);

@@ -32,6 +32,7 @@ struct chain {
 	uint32_t	text;		/* bytes that were asked for */
 	uint32_t	file;
 	bool		kept;		/* the file's bytes come from its kept aggregate */
+	time_t		answer;		/* of this second is being made, or 0 */
 	bool		reading;	/* from the file: the client cannot be blamed */
 	uint32_t	length;		/* bytes that the slot turned out to hold */
 	uint32_t	written;

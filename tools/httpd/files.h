@@ -20,9 +20,10 @@
 
 #define FILES_MAX	1024		/* open files that nobody is being sent */
 #define FILES_BUCKETS	2048
-#define KEPT_MAX	512		/* slots for aggregates of files */
-#define KEPT_FILE_BYTES	(256 * 1024)	/* larger files are read for each response */
-#define KEPT_BYTES	(32 * 1024 * 1024)
+#define KEPT_MAX	512		/* files with aggregates */
+#define KEPT_SLOTS	(2 * KEPT_MAX)
+#define KEPT_FILE_BYTES	(1024 * 1024)	/* larger files are read for each response */
+#define KEPT_BYTES	(64 * 1024 * 1024)
 
 #define VALIDATORS_SIZE	(ETAG_SIZE + DATE_SIZE + 64)
 #define WHOLE_SIZE	(VALIDATORS_SIZE + 128)
@@ -44,7 +45,9 @@ struct file {
 	unsigned long		seen;		/* files.round when nothing had changed */
 	unsigned int		hits;
 	enum kept		kept;
-	unsigned int		slot;		/* unless KEPT_NO */
+	unsigned int		slot;		/* unless KEPT_NO; the next one is for the answer: */
+	time_t			answer_at;	/* when the header in it was made; 0: it is of no use */
+	bool			answering;	/* a response is making it */
 	const char		*type;
 	char			etag[ETAG_SIZE];
 	char			validators[VALIDATORS_SIZE];	/* fields, with their line ends */
@@ -66,7 +69,7 @@ struct files {
 	unsigned int		nr;
 	size_t			kept_bytes;
 	unsigned int		nr_free_slots;
-	unsigned int		free_slots[KEPT_MAX];
+	unsigned int		free_slots[KEPT_MAX];	/* the first of two */
 };
 
 /* Opens beneath root, and only there. Returns a descriptor or a negative errno. */
@@ -82,6 +85,12 @@ void files_init(struct files *fs, int root, struct io_uring *ring, unsigned int 
  */
 int files_get(struct files *fs, const char *path, time_t now, struct file **filep);
 void files_put(struct files *fs, struct file *file);
+
+/* The slot of a kept file's answer: header and contents. */
+static inline unsigned int files_answer(const struct file *file)
+{
+	return file->slot + 1;
+}
 
 /* Starts to read the file's aggregate if it has become hot. */
 void files_keep(struct files *fs, struct file *file, time_t now);

@@ -23,6 +23,7 @@ struct part {
 struct response {
 	unsigned int	status;
 	bool		close;		/* the connection, afterwards */
+	bool		plain;		/* the same for all that ask for this file in this second */
 	struct text	text;
 	size_t		head;		/* bytes of the header in it */
 	struct file	*file;		/* a reference, or NULL */

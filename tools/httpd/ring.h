@@ -15,6 +15,7 @@ enum ring_tag {
 	TAG_ALLOC,
 	TAG_READ,
 	TAG_CONCAT,
+	TAG_ANSWER,
 	TAG_WRITE,
 	TAG_KEEP,
 	TAG_MASK = 15,

@@ -6,6 +6,12 @@
  *	READ    of the file, appended	-> slot		or CONCAT of its kept aggregate
  *	WRITE   slot to the socket, emptying the slot
  *
+ * A hot file's answer, header and all, is the same for everybody until the
+ * date in it changes.  Whoever comes first in a second makes it; then it is
+ *
+ *	DUP     the file's answer	-> slot
+ *	WRITE   slot to the socket, emptying the slot
+ *
  * One chain, and so one submission, carries the header and up to PIECE_MAX bytes
  * of the file; the next piece is read when the socket has taken this one.  If
  * a request fails or reads less than asked, the kernel cancels those after it,
@@ -49,7 +55,9 @@ static bool last_piece(const struct conn *c)
 
 static void submit_write(struct conn *c, struct io_uring_sqe *sqe)
 {
-	int flags = MSG_NOSIGNAL | MSG_WAITALL | (last_piece(c) ? 0 : MSG_MORE);
+	/* the end of the connection, if it is one, leaves with the last bytes */
+	bool more = !last_piece(c) || c->resp.close;
+	int flags = MSG_NOSIGNAL | MSG_WAITALL | (more ? MSG_MORE : 0);
 
 	iol_prep_send(sqe, c->fd, c->slot, 0, flags);
 	iol_sqe_set_flags(sqe, IOLITE_WRITE_FREE);
@@ -76,6 +84,45 @@ static bool use_kept(struct conn *c, const struct part *part)
 	return file->kept == KEPT_YES;
 }
 
+/* The answer can be had, or it is this response's turn to make it. */
+static bool use_answer(const struct conn *c)
+{
+	const struct file *file = c->resp.file;
+
+	return c->chain.kept && c->resp.plain && !c->part_text &&
+	       (file->answer_at == c->worker->clock.now || !file->answering);
+}
+
+static void submit_answer(struct conn *c)
+{
+	struct file *file = c->resp.file;
+	unsigned int answer = files_answer(file);
+	time_t now = c->worker->clock.now;
+	struct io_uring *ring = &c->worker->ring;
+	struct io_uring_sqe *sqe = ring_sqes(ring, 4);
+
+	if (file->answer_at != now) {
+		file->answer_at = 0;
+		file->answering = true;
+		c->chain.answer = now;
+		iol_prep_alloc(sqe, c->worker->pool, answer, c->resp.text.s,
+			       (unsigned int)c->chain.text);
+		sqe->flags |= IOSQE_IO_LINK;
+		ring_tag(sqe, c, TAG_ALLOC);
+		sqe = io_uring_get_sqe(ring);
+		iol_prep_concat(sqe, answer, file->slot);
+		sqe->flags |= IOSQE_IO_LINK;
+		ring_tag(sqe, c, TAG_ANSWER);
+		sqe = io_uring_get_sqe(ring);
+		c->chain.in_flight += 2;
+	}
+	iol_prep_dup(sqe, answer, c->slot);
+	sqe->flags |= IOSQE_IO_LINK;
+	ring_tag(sqe, c, TAG_CONCAT);
+	c->chain.in_flight++;
+	submit_write(c, io_uring_get_sqe(ring));
+}
+
 static void submit_chain(struct conn *c)
 {
 	const struct part *part = &c->resp.parts[c->part];
@@ -97,6 +144,10 @@ static void submit_chain(struct conn *c)
 				   .kept = kept && file };
 	c->slot_used = true;
 	conn_wait(c, WAIT_SEND);
+	if (use_answer(c)) {
+		submit_answer(c);
+		return;
+	}
 
 	sqe = ring_sqes(ring, 3);
 	if (text) {
@@ -260,6 +311,11 @@ void send_completed(struct conn *c, enum ring_tag tag, int res)
 		chain->write = res;
 	else if (res < 0 && !chain->error)
 		chain->error = res;
+	if (tag == TAG_ANSWER) {
+		c->resp.file->answering = false;
+		if (res > 0)
+			c->resp.file->answer_at = chain->answer;
+	}
 	if (tag == TAG_READ) {
 		chain->read = res;
 		chain->reading = false;

@@ -83,6 +83,7 @@ static void completed(struct worker *w, const struct io_uring_cqe *cqe)
 	case TAG_ALLOC:
 	case TAG_READ:
 	case TAG_CONCAT:
+	case TAG_ANSWER:
 	case TAG_WRITE:
 		send_completed(owner, tag, cqe->res);
 		break;
@@ -187,7 +188,7 @@ static int ring_begin(struct worker *w)
 	if (error)
 		return error;
 	w->failed = "iol_init";
-	error = iol_init(&w->ring, nr + KEPT_MAX, 0);
+	error = iol_init(&w->ring, nr + KEPT_SLOTS, 0);
 	if (error)
 		return error;
 	w->failed = "iol_pool_create";
