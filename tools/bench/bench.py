@@ -21,7 +21,7 @@ import lab  # noqa: E402
 from lab import vm  # noqa: E402
 
 # In the order in which they run
-BENCHES = ("file-to-tcp",)
+BENCHES = ("file-to-tcp", "web", "aggregate", "memory", "idle")
 
 
 def chosen():

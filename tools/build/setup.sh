@@ -12,6 +12,8 @@ packages=(
 	pkg-config liburing-dev libhttp-parser-dev
 	# the guest, and what runs in it
 	qemu-system-x86 e2fsprogs xfsprogs iproute2 mount util-linux procps
+	# benchmarks
+	libabsl-dev
 	# clients and checks
 	curl wrk shellcheck python3-sphinx python3-yaml g++ man-db binutils
 )

@@ -72,6 +72,9 @@ static void file_unkeep(struct files *fs, struct file *file)
 	file->kept = KEPT_NO;
 	file->answer_at = 0;
 	stats_add(fs->stats, STAT_files_kept, -1);
+	if (file->has_answer)
+		stats_add(fs->stats, STAT_answers_kept, -1);
+	file->has_answer = false;
 }
 
 void files_put(struct files *fs, struct file *file)

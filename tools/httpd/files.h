@@ -48,6 +48,7 @@ struct file {
 	unsigned int		slot;		/* unless KEPT_NO; the next one is for the answer: */
 	time_t			answer_at;	/* when the header in it was made; 0: it is of no use */
 	bool			answering;	/* a response is making it */
+	bool			has_answer;	/* its slot is in use, whatever is in it */
 	const char		*type;
 	char			etag[ETAG_SIZE];
 	char			validators[VALIDATORS_SIZE];	/* fields, with their line ends */

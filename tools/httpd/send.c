@@ -104,6 +104,9 @@ static void submit_answer(struct conn *c)
 	if (file->answer_at != now) {
 		file->answer_at = 0;
 		file->answering = true;
+		if (!file->has_answer)
+			stats_add(&c->worker->stats, STAT_answers_kept, 1);
+		file->has_answer = true;
 		c->chain.answer = now;
 		iol_prep_alloc(sqe, c->worker->pool, answer, c->resp.text.s,
 			       (unsigned int)c->chain.text);

@@ -26,6 +26,7 @@
 	X(memory_retries)	/* pieces that met a limit of memory */	\
 	X(files_cached)							\
 	X(files_kept)		/* with their aggregate */		\
+	X(answers_kept)		/* and one with a header, too */	\
 	X(kept_hits)		/* responses that needed no read */
 
 enum counter {

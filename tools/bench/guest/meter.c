@@ -2,11 +2,12 @@
 /*
  * Tells one client outside of the guest how the guest is doing:
  *
- *	meter PORT
+ *	meter PORT [FILE...]
  *
  * For each byte that it receives it answers with a line that begins with "==",
  * after having begun (b) or ended (e) a measured section, or having sent the
- * files below (m), each after a line with its name.  In between it sleeps.
+ * files below and its arguments (m), each after a line with its name.  In
+ * between it sleeps.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -34,7 +35,7 @@ static void send_file(FILE *to, const char *path)
 	fclose(from);
 }
 
-static void send_state(FILE *to)
+static void send_state(FILE *to, char **files)
 {
 	char path[sizeof(IOLITE) + 256];
 	struct dirent *entry;
@@ -43,6 +44,8 @@ static void send_state(FILE *to)
 	send_file(to, "/proc/meminfo");
 	send_file(to, "/proc/slabinfo");
 	send_file(to, "/proc/net/sockstat");
+	for (; *files; files++)
+		send_file(to, *files);
 	dir = opendir(IOLITE);
 	if (!dir)
 		return;
@@ -75,8 +78,8 @@ int main(int argc, char **argv)
 	char command;
 	int client;
 
-	if (argc != 2)
-		errx(2, "usage: meter PORT");
+	if (argc < 2)
+		errx(2, "usage: meter PORT [FILE...]");
 	client = wait_for_client(atoi(argv[1]));
 	out = fdopen(client, "w");
 	if (!out)
@@ -87,7 +90,7 @@ int main(int argc, char **argv)
 		else if (command == 'e')
 			mark_end();
 		else if (command == 'm')
-			send_state(out);
+			send_state(out, argv + 2);
 		fputs("==\n", out);
 		fflush(out);
 	}

@@ -684,8 +684,9 @@ def nothing_is_left_when_the_clients_are_gone(site):
 
     def clean():
         state.update(site.counters())
+        kept = state["files_kept"] + state["answers_kept"]
         return (state["connections_open"] <= (1 if site.args.counters is None else 0)
-                and state.get("iolite_aggregates", state["files_kept"]) == state["files_kept"])
+                and state.get("iolite_aggregates", kept) == kept)
 
     true(f"what is left: {state}", wait_until(clean, 20))
 
