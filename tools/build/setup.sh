@@ -16,6 +16,7 @@ packages=(
 	libabsl-dev
 	# clients and checks
 	curl wrk shellcheck python3-sphinx python3-yaml g++ man-db binutils
+	spin
 )
 
 case $root in

@@ -14,6 +14,7 @@ from report import Report, vm  # noqa: E402
 # suite -> (module of suites/, arguments), in an order that finds cheap mistakes first
 SUITES = {
     "tools": ("tools",),
+    "model": ("model",),
     "series": ("series",),
     "docs": ("docs",),
     "lib": ("lib",),
