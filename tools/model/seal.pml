@@ -8,8 +8,8 @@
  * BACK. With one of the faults below as another -D, it has to find an assertion that fails,
  * and "spin -DFILE -D... -p -t seal.pml" shows how. "make check SUITE=model" runs them all.
  *
- * Readers do what they do any number of times. With -DFOREVER so do all others, which takes
- * some minutes and 4 GB (gcc -O2 -DSAFETY -DCOLLAPSE, pan -m20000000).
+ * Readers do what they do any number of times. With -DFOREVER so do writers and mappers: some
+ * minutes and 4 GB (gcc -O2 -DSAFETY -DCOLLAPSE, pan -m20000000).
  *
  * There is one page of a file, and folios that come into its place and leave it.
  *
