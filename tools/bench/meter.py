@@ -43,8 +43,8 @@ class Meter:
 
     def state(self):
         """name -> bytes or count: of meminfo, "slab:CACHE" and "objects:CACHE" (bytes of slabs
-        and of objects in use), "tcp", "iolite:COUNTER", "FILE:NAME" of other files"""
-        found, source = {}, ""
+        and of objects in use), "tcp", "iolite:COUNTER", TCP's of /proc/net/snmp, "FILE:NAME" of other files"""
+        found, source, names = {}, "", ()
         for line in self._ask(b"m"):
             words = line.split()
             if words[0] == "=":
@@ -56,6 +56,11 @@ class Meter:
             elif source.endswith("/sockstat"):
                 if words[0] == "TCP:":
                     found["tcp"] = int(words[words.index("mem") + 1]) * PAGE
+            elif source.endswith("/snmp"):
+                if words[0] == "Tcp:" and words[1].isalpha():
+                    names = words[1:]
+                elif words[0] == "Tcp:":
+                    found.update(zip(names, map(int, words[1:])))
             elif "/iolite/" in source:
                 found["iolite:" + os.path.basename(source)] = int(words[0])
             elif len(words) == 3 and words[2] == "kB":

@@ -44,6 +44,7 @@ static void send_state(FILE *to, char **files)
 	send_file(to, "/proc/meminfo");
 	send_file(to, "/proc/slabinfo");
 	send_file(to, "/proc/net/sockstat");
+	send_file(to, "/proc/net/snmp");
 	for (; *files; files++)
 		send_file(to, *files);
 	dir = opendir(IOLITE);
