@@ -84,6 +84,10 @@ static const struct row rows[] = {
 	  { [IOPRIO] = IOLITE_WRITE_POLL_FIRST | IOLITE_WRITE_FREE, [FD] = ANY,
 	    [LEN] = ANY, [ADDR] = ANY, [ADDR3] = ANY,
 	    [OPFLAGS] = MSG_MORE | MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL } },
+	{ "transmit", IOLITE_OP_TRANSMIT, 0, SLOT_DATA,
+	  { [IOPRIO] = IOLITE_TRANSMIT_SLOT | IOLITE_TRANSMIT_FIXED_FILE, [FD] = ANY,
+	    [OFF] = ANY, [LEN] = ANY, [ADDR] = ANY, [ADDR3] = 2 * IOLITE_TRANSMIT_HEADER_MAX - 1,
+	    [OPFLAGS] = MSG_MORE | MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL } },
 	{ "concat", IOLITE_OP_EDIT, IOLITE_EDIT_CONCAT, SLOT_DATA,
 	  { [IOPRIO] = IOLITE_EDIT_CONSUME, [ADDR3] = ANY, [OPFLAGS] = ANY } },
 	{ "prepend", IOLITE_OP_EDIT, IOLITE_EDIT_PREPEND, SLOT_DATA,
@@ -118,6 +122,8 @@ static struct io_uring_sqe good_sqe(struct _test_data_fields *self, const struct
 		return sqe_read(&self->r, row->slot, self->file, 0, 4);
 	case IOLITE_OP_WRITE:
 		return sqe_write(&self->r, row->slot, self->sock[0], 1, 0);
+	case IOLITE_OP_TRANSMIT:
+		return sqe_transmit(&self->r, self->sock[0], "hd", 2, self->file, 1, 0);
 	case IOLITE_OP_EDIT:
 		sqe.msg_flags = row->edit;
 		if (row->may[ADDR3])

@@ -221,6 +221,20 @@ struct io_uring_sqe sqe_write(struct ring *r, unsigned int slot, int fd, unsigne
 	return sqe;
 }
 
+struct io_uring_sqe sqe_transmit(struct ring *r, int sock, const void *header,
+				 unsigned int header_len, unsigned int from, unsigned int len,
+				 __u64 off)
+{
+	struct io_uring_sqe sqe = sqe_op(r, IOLITE_OP_TRANSMIT, from);
+
+	sqe.fd = sock;
+	sqe.addr = header_len ? (uintptr_t)header : 0;
+	sqe.addr3 = header_len;
+	sqe.len = len;
+	sqe.off = off;
+	return sqe;
+}
+
 struct io_uring_sqe sqe_edit(struct ring *r, unsigned int slot, enum iolite_edit edit,
 			     unsigned int slot2, __u64 off, __u64 addr)
 {

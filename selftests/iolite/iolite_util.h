@@ -67,6 +67,9 @@ struct io_uring_sqe sqe_read(struct ring *r, unsigned int slot, int fd, __u64 of
 			     unsigned int len);
 struct io_uring_sqe sqe_write(struct ring *r, unsigned int slot, int fd, unsigned int len,
 			      unsigned int msg_flags);
+struct io_uring_sqe sqe_transmit(struct ring *r, int sock, const void *header,
+				 unsigned int header_len, unsigned int from, unsigned int len,
+				 __u64 off);
 struct io_uring_sqe sqe_edit(struct ring *r, unsigned int slot, enum iolite_edit edit,
 			     unsigned int slot2, __u64 off, __u64 addr);
 

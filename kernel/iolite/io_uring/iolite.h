@@ -6,6 +6,8 @@
 #include <linux/io_uring_types.h>
 #include <linux/iolite.h>
 
+struct sock;
+
 #ifdef CONFIG_IOLITE
 
 /**
@@ -106,6 +108,19 @@ int io_iolite_write_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
 int io_iolite_write(struct io_kiocb *req, unsigned int issue_flags);
 void io_iolite_write_fail(struct io_kiocb *req);
 void io_iolite_write_cleanup(struct io_kiocb *req);
+int io_iolite_sink_start(struct io_ring_ctx *ctx, struct iolite_sink *sink,
+			 unsigned int issue_flags);
+void io_iolite_sink_end(struct iolite_sink *sink, unsigned int issue_flags);
+bool io_iolite_is_memory(const struct file *file);
+bool io_iolite_takes_pages(const struct sock *sk);
+size_t io_iolite_send_max(const struct sock *sk);
+void io_iolite_poll_again(struct io_kiocb *req);
+
+/* iolite_transmit.c */
+int io_iolite_transmit_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
+int io_iolite_transmit(struct io_kiocb *req, unsigned int issue_flags);
+void io_iolite_transmit_fail(struct io_kiocb *req);
+void io_iolite_transmit_cleanup(struct io_kiocb *req);
 
 #else
 

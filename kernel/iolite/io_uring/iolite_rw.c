@@ -56,8 +56,15 @@ static bool io_iolite_supports_nowait(struct io_kiocb *req, __poll_t mask)
 	return false;
 }
 
-/* tmpfs knows nothing of IOCB_NOWAIT, but waits for nothing but swap either. */
-static bool io_iolite_is_memory(const struct file *file)
+/**
+ * io_iolite_is_memory - may a file be read without IOCB_NOWAIT where nobody may wait?
+ * @file: any
+ *
+ * tmpfs knows nothing of IOCB_NOWAIT, but waits for nothing but swap either.
+ *
+ * Return: whether it is a file of tmpfs, none of it swapped out.
+ */
+bool io_iolite_is_memory(const struct file *file)
 {
 	return shmem_mapping(file->f_mapping) &&
 	       !READ_ONCE(SHMEM_I(file_inode(file))->swapped);
@@ -232,20 +239,52 @@ static int io_iolite_read_start(struct io_kiocb *req, struct io_iolite_read *rd)
 	return 0;
 }
 
-/* The table may have changed since the last attempt, or be gone. */
-static int io_iolite_read_prepare(struct io_kiocb *req, struct io_iolite_read *rd)
+/**
+ * io_iolite_sink_start - who pays for what an attempt of a request reads
+ * @ctx: ring
+ * @sink: gets the pool and the user of the ring's table, which may have changed
+ *	since the last attempt, or be gone
+ * @issue_flags: of the attempt
+ *
+ * Return: 0, to be followed by io_iolite_sink_end(), -ENXIO without a table,
+ * -ENOMEM.
+ */
+int io_iolite_sink_start(struct io_ring_ctx *ctx, struct iolite_sink *sink,
+			 unsigned int issue_flags)
 {
-	struct io_iolite_table *table = req->ctx->iolite;
-	int ret;
+	struct io_iolite_table *table;
+	int ret = -ENXIO;
 
+	io_ring_submit_lock(ctx, issue_flags);
+	table = ctx->iolite;
 	if (unlikely(!table))
-		return -ENXIO;
-	if (!rd->obj) {
-		ret = io_iolite_read_start(req, rd);
-		if (unlikely(ret))
-			return ret;
+		goto unlock;
+	ret = table->pool ? 0 : iolite_pool_create(0, 0, &table->pool);
+	if (unlikely(ret))
+		goto unlock;
+	sink->pool = table->pool;
+	sink->user = table->user;
+	/* Without the lock the table may go while they are needed. */
+	if (issue_flags & IO_URING_F_UNLOCKED) {
+		iolite_pool_get(sink->pool);
+		get_uid(sink->user);
 	}
-	return table->pool ? 0 : iolite_pool_create(0, 0, &table->pool);
+unlock:
+	io_ring_submit_unlock(ctx, issue_flags);
+	return ret;
+}
+
+/**
+ * io_iolite_sink_end - the end of an attempt
+ * @sink: of io_iolite_sink_start()
+ * @issue_flags: the same
+ */
+void io_iolite_sink_end(struct iolite_sink *sink, unsigned int issue_flags)
+{
+	if (issue_flags & IO_URING_F_UNLOCKED) {
+		free_uid(sink->user);
+		iolite_pool_put(sink->pool);
+	}
 }
 
 /*
@@ -334,11 +373,9 @@ static bool io_iolite_arm_folio_wait(struct io_kiocb *req, struct kiocb *kiocb)
  * have to wait: the latter with -EAGAIN, or -EIOCBQUEUED if it is being waited.
  */
 static int io_iolite_read_on(struct io_kiocb *req, struct io_iolite_read *rd,
-			     struct iolite_pool *pool, struct user_struct *user,
-			     unsigned int issue_flags)
+			     struct iolite_sink *sink, unsigned int issue_flags)
 {
 	struct iolite_agg *agg = &rd->obj->agg;
-	struct iolite_sink sink = { .agg = agg, .pool = pool, .user = user };
 	struct kiocb kiocb;
 	bool nowait;
 	ssize_t ret;
@@ -350,9 +387,10 @@ static int io_iolite_read_on(struct io_kiocb *req, struct io_iolite_read *rd,
 	if (unlikely(ret))
 		return ret;
 
+	sink->agg = agg;
 	nowait = kiocb.ki_flags & IOCB_NOWAIT;
 	while (agg->len < rd->len) {
-		ret = iolite_read_iter(&kiocb, rd->len - agg->len, &sink);
+		ret = iolite_read_iter(&kiocb, rd->len - agg->len, sink);
 		/* nothing but retrying is left then, and that may be going on */
 		if (ret == -EIOCBQUEUED)
 			return ret;
@@ -378,30 +416,18 @@ int io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
 {
 	struct io_iolite_read *rd = io_kiocb_to_cmd(req, struct io_iolite_read);
 	struct io_ring_ctx *ctx = req->ctx;
-	struct iolite_pool *pool;
-	struct user_struct *user;
+	struct iolite_sink sink;
 	int ret;
 
-	io_ring_submit_lock(ctx, issue_flags);
-	ret = io_iolite_read_prepare(req, rd);
-	if (likely(!ret)) {
-		pool = ctx->iolite->pool;
-		user = ctx->iolite->user;
-		/* or the table may go while they are needed */
-		if (issue_flags & IO_URING_F_UNLOCKED) {
-			iolite_pool_get(pool);
-			get_uid(user);
-		}
-	}
-	io_ring_submit_unlock(ctx, issue_flags);
+	ret = io_iolite_sink_start(ctx, &sink, issue_flags);
 	if (unlikely(ret))
 		return ret;
-
-	ret = io_iolite_read_on(req, rd, pool, user, issue_flags);
-	if (issue_flags & IO_URING_F_UNLOCKED) {
-		free_uid(user);
-		iolite_pool_put(pool);
-	}
+	io_ring_submit_lock(ctx, issue_flags);
+	ret = rd->obj ? 0 : io_iolite_read_start(req, rd);
+	io_ring_submit_unlock(ctx, issue_flags);
+	if (likely(!ret))
+		ret = io_iolite_read_on(req, rd, &sink, issue_flags);
+	io_iolite_sink_end(&sink, issue_flags);
 	if (ret == -EIOCBQUEUED)
 		return IOU_ISSUE_SKIP_COMPLETE;
 	/* io_iolite_read_fail() minds what was read before the error */
@@ -528,11 +554,16 @@ static bool io_iolite_in_sockmap(const struct sock *sk)
 	return ret;
 }
 
-/*
- * Other protocols ignore MSG_SPLICE_PAGES and copy, or do strange things.  IP
- * clears the flag where it copies a datagram.
+/**
+ * io_iolite_takes_pages - may a socket be written to with MSG_SPLICE_PAGES?
+ * @sk: any
+ *
+ * Other protocols ignore it and copy, or do strange things.  IP clears the flag
+ * where it copies a datagram.
+ *
+ * Return: whether it may; else the stack copies.
  */
-static bool io_iolite_takes_pages(const struct sock *sk)
+bool io_iolite_takes_pages(const struct sock *sk)
 {
 	switch (sk->sk_family) {
 	case AF_INET:
@@ -547,12 +578,17 @@ static bool io_iolite_takes_pages(const struct sock *sk)
 	return false;
 }
 
-/*
+/**
+ * io_iolite_send_max - bytes to give to a stream socket at once
+ * @sk: the socket
+ *
  * A UNIX socket looks at its limit before a packet only, and fills that with as
  * many pages as it is given.  So give it no more at once than it would take of
  * bytes.  TCP has a limit of its own.
+ *
+ * Return: bytes at most.
  */
-static size_t io_iolite_send_max(const struct sock *sk)
+size_t io_iolite_send_max(const struct sock *sk)
 {
 	if (sk->sk_family != AF_UNIX)
 		return SIZE_MAX;
@@ -746,11 +782,14 @@ static bool io_iolite_write_more(struct io_kiocb *req, struct io_iolite_write *w
 	       io_iolite_is_storage(req);
 }
 
-/*
+/**
+ * io_iolite_poll_again - a socket took some bytes, so let it be polled again
+ * @req: the request
+ *
  * A socket that takes some bytes each time it is polled is not stuck, and must
  * not end up in io-wq however slow its peer is.
  */
-static void io_iolite_poll_again(struct io_kiocb *req)
+void io_iolite_poll_again(struct io_kiocb *req)
 {
 	if (req->flags & REQ_F_POLLED)
 		req->apoll->poll.retries = IO_IOLITE_POLL_RETRIES;

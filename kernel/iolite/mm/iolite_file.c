@@ -67,6 +67,17 @@ static int iolite_sink_ref(struct iolite_sink *sink, struct folio *folio, size_t
 	return ret;
 }
 
+/* For who sends the bytes at once, and holds them no longer than that */
+static int iolite_sink_bvec(struct iolite_sink *sink, struct folio *folio, size_t offset,
+			    size_t bytes)
+{
+	if (sink->nr == sink->max)
+		return -ENOSPC;
+	folio_get(folio);
+	bvec_set_folio(&sink->bvecs[sink->nr++], folio, bytes, offset);
+	return 0;
+}
+
 /* Bytes of @page, or zeroes, become a slice of a new pool buffer. */
 static ssize_t iolite_sink_bytes(struct iolite_sink *sink, struct page *page, size_t offset,
 				 size_t bytes, enum iolite_copy_reason reason)
@@ -107,6 +118,10 @@ static size_t iolite_sink_all(struct iov_iter *i, struct page *page, size_t offs
 	struct iolite_sink *sink = i->iolite;
 	size_t done = 0;
 
+	if (sink->bvecs) {
+		sink->error = -ENOTBLK;
+		return 0;
+	}
 	while (done < bytes) {
 		ssize_t ret = iolite_sink_bytes(sink, page, offset + done, bytes - done, reason);
 
@@ -139,9 +154,11 @@ size_t iolite_sink_folio(struct iov_iter *i, struct folio *folio, size_t offset,
 	if (!bytes)
 		return 0;
 	ret = iolite_seal_folio(folio, sink->nowait);
+	if (sink->bvecs)
+		ret = ret > 0 ? -ENOTBLK : ret ?: iolite_sink_bvec(sink, folio, offset, bytes);
 	if (ret > 0)
 		return iolite_sink_all(i, folio_page(folio, 0), offset, bytes, ret);
-	if (!ret)
+	if (!ret && !sink->bvecs)
 		ret = iolite_sink_ref(sink, folio, offset, bytes, i->count);
 	if (ret) {
 		sink->error = ret;
@@ -169,6 +186,11 @@ size_t iolite_sink_copy(struct iov_iter *i, struct page *page, size_t offset, si
 			       page ? IOLITE_COPY_BUSY : IOLITE_COPY_HOLE);
 }
 
+static bool iolite_can_share(const struct file *file)
+{
+	return mapping_iolite(file->f_mapping) && !IS_DAX(file_inode(file));
+}
+
 static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sink *sink)
 {
 	struct iov_iter iter = {
@@ -179,7 +201,7 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 	};
 	ssize_t ret;
 
-	sink->objcg = iolite_current_objcg();
+	sink->error = 0;
 	sink->charged = 0;
 	ret = iocb->ki_filp->f_op->read_iter(iocb, &iter);
 	if (sink->charged)
@@ -286,7 +308,7 @@ ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sin
 
 	/* Who waits for a folio by call-back must not sleep for another. */
 	sink->nowait = iocb->ki_flags & (IOCB_NOWAIT | IOCB_WAITQ);
-	sink->error = 0;
+	sink->bvecs = NULL;
 
 	if (iocb->ki_flags & IOCB_DIRECT) {
 		/* Waits for the device */
@@ -296,7 +318,39 @@ ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sin
 	}
 	if (!S_ISREG(file_inode(file)->i_mode))
 		return iolite_read_copy(iocb, len, sink, IOLITE_COPY_SPECIAL);
-	if (!mapping_iolite(file->f_mapping) || IS_DAX(file_inode(file)))
+	if (!iolite_can_share(file))
 		return iolite_read_copy(iocb, len, sink, IOLITE_COPY_FS);
+	sink->objcg = iolite_current_objcg();
 	return iolite_read_ref(iocb, len, sink);
+}
+
+/**
+ * iolite_gather - refer to bytes of a file for a moment
+ * @iocb: as for iolite_read_iter()
+ * @len: bytes wanted, not 0
+ * @bvecs: get the bytes; each has a reference to its folio, for folio_put()
+ * @max: size of @bvecs
+ * @nr: set to how many bvecs are used, also on errors
+ *
+ * No buffer is made and nobody is charged, so it is for bytes that go elsewhere
+ * before the caller returns. They do not change while the references are held,
+ * by the caller or by who gets references from it.
+ *
+ * Return: bytes, 0 at the end of the file, -ENOTBLK if the next bytes have to be
+ * copied and iolite_read_iter() has to do it, or what ->read_iter() returns.
+ */
+ssize_t iolite_gather(struct kiocb *iocb, size_t len, struct bio_vec *bvecs, unsigned int max,
+		      unsigned int *nr)
+{
+	struct iolite_sink sink = {
+		.bvecs	= bvecs,
+		.max	= max,
+		.nowait	= iocb->ki_flags & IOCB_NOWAIT,
+	};
+	ssize_t ret = -ENOTBLK;
+
+	if (!(iocb->ki_flags & IOCB_DIRECT) && iolite_can_share(iocb->ki_filp))
+		ret = iolite_read_ref(iocb, len, &sink);
+	*nr = sink.nr;
+	return ret;
 }

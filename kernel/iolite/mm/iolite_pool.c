@@ -22,6 +22,7 @@
 #include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/uaccess.h>
 
 #include "iolite.h"
 
@@ -459,6 +460,36 @@ int iolite_pool_copy_in(struct iolite_pool *pool, struct iov_iter *from, struct 
 		}
 		iolite_count_copy(IOLITE_COPY_ALLOC, buf->len);
 	}
+	return 0;
+}
+
+/**
+ * iolite_pool_header - memory for bytes that leave at once
+ * @pool: where from
+ * @from: the bytes, which are copied, and counted
+ * @len: how many, a page at most
+ * @buf: gets folio and offset; not a buffer with a life of its own.
+ *	iolite_pool_release() gives the memory back
+ *
+ * Return: 0, -EFAULT, -ENOBUFS at the pool's limit, -ENOMEM.
+ */
+int iolite_pool_header(struct iolite_pool *pool, const void __user *from, size_t len,
+		       struct iolite_buf *buf)
+{
+	if (len <= IOLITE_SMALL_MAX) {
+		buf->folio = iolite_small_get(pool, len, &buf->offset);
+	} else {
+		buf->folio = iolite_chunk_get(pool, 0, false);
+		buf->offset = 0;
+	}
+	if (IS_ERR(buf->folio))
+		return PTR_ERR(buf->folio);
+	buf->pool = iolite_pool_get(pool);
+	if (copy_from_user(folio_address(buf->folio) + buf->offset, from, len)) {
+		iolite_pool_release(buf);
+		return -EFAULT;
+	}
+	iolite_count_copy(IOLITE_COPY_ALLOC, len);
 	return 0;
 }
 

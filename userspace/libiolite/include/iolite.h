@@ -107,6 +107,31 @@ static inline void iol_prep_sendto(struct io_uring_sqe *sqe, int sockfd, unsigne
 	sqe->addr3 = addrlen;
 }
 
+/*
+ * A header and then bytes of a file to a stream socket, in one request; off is
+ * the position in the file.
+ */
+static inline void iol_prep_transmit(struct io_uring_sqe *sqe, int sockfd,
+				     const void *header, unsigned int header_len,
+				     int fd, unsigned int len, uint64_t off, int msg_flags)
+{
+	iol_prep(sqe, IOLITE_OP_TRANSMIT, sockfd, (unsigned int)fd, header, len, off);
+	sqe->addr3 = header_len;
+	sqe->msg_flags = (__u32)msg_flags;
+}
+
+/* The same of an aggregate, whose cursor stays; len 0: all that is left after off. */
+static inline void iol_prep_transmit_slot(struct io_uring_sqe *sqe, int sockfd,
+					  const void *header, unsigned int header_len,
+					  unsigned int slot, unsigned int len,
+					  uint64_t off, int msg_flags)
+{
+	iol_prep(sqe, IOLITE_OP_TRANSMIT, sockfd, slot, header, len, off);
+	iol_sqe_set_flags(sqe, IOLITE_TRANSMIT_SLOT);
+	sqe->addr3 = header_len;
+	sqe->msg_flags = (__u32)msg_flags;
+}
+
 static inline void iol_prep_edit(struct io_uring_sqe *sqe, enum iolite_edit edit,
 				 unsigned int slot, uint64_t off, uint64_t arg,
 				 unsigned int other)

@@ -203,6 +203,9 @@ struct iolite_pool *iolite_pool_from_file(struct file *file);
 struct iolite_pool *iolite_pool_get(struct iolite_pool *pool);
 void iolite_pool_put(struct iolite_pool *pool);
 int iolite_pool_alloc(struct iolite_pool *pool, size_t len, struct iolite_agg *agg);
+int iolite_pool_header(struct iolite_pool *pool, const void __user *from, size_t len,
+		       struct iolite_buf *buf);
+void iolite_pool_release(struct iolite_buf *buf);
 int iolite_pool_copy_in(struct iolite_pool *pool, struct iov_iter *from, struct iolite_agg *agg);
 void iolite_agg_seal(struct iolite_agg *agg);
 
@@ -221,6 +224,9 @@ int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr);
  * struct iolite_sink - where iolite_read_iter() leaves what it read
  * @agg: receives the slices; more than was there before even if an error is
  *	returned in the end
+ * @bvecs: receives references to folios instead, see iolite_gather()
+ * @max: size of @bvecs
+ * @nr: used of @bvecs
  * @pool: memory for what has to be copied
  * @user: charged for held page-cache pages
  * @objcg: likewise; set by iolite_read_iter()
@@ -230,6 +236,9 @@ int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr);
  */
 struct iolite_sink {
 	struct iolite_agg	*agg;
+	struct bio_vec		*bvecs;
+	unsigned int		max;
+	unsigned int		nr;
 	struct iolite_pool	*pool;
 	struct user_struct	*user;
 	struct obj_cgroup	*objcg;
@@ -239,5 +248,7 @@ struct iolite_sink {
 };
 
 ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sink);
+ssize_t iolite_gather(struct kiocb *iocb, size_t len, struct bio_vec *bvecs, unsigned int max,
+		      unsigned int *nr);
 
 #endif /* _LINUX_IOLITE_H */

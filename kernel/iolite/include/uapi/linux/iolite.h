@@ -29,6 +29,7 @@ enum iolite_op {
 	IOLITE_OP_EDIT,
 	IOLITE_OP_MAP,
 	IOLITE_OP_FREE,
+	IOLITE_OP_TRANSMIT,
 	IOLITE_NR_OPS,
 };
 
@@ -47,6 +48,10 @@ enum iolite_op {
  *  EDIT   msg_flags enum iolite_edit; off, addr, addr3 as listed there
  *  MAP    addr array of struct iolite_extent; len entries; off first byte
  *  FREE   len number of slots from file_index on
+ *  TRANSMIT  fd stream socket; file_index file to read from, or with
+ *         IOLITE_TRANSMIT_SLOT the slot of an aggregate; off position in it; len
+ *         bytes, of an aggregate 0 for the rest; addr and addr3 header to be
+ *         copied and sent before, and its length; msg_flags
  *
  * An operation that fills a slot replaces what the slot held.
  */
@@ -63,6 +68,12 @@ enum iolite_op {
 #define IOLITE_WRITE_POLL_FIRST		(1U << 0)
 /* WRITE: empty the slot once all that was asked for has been written */
 #define IOLITE_WRITE_FREE		(1U << 1)
+/* TRANSMIT: the source is an aggregate, which stays as it is, cursor included */
+#define IOLITE_TRANSMIT_SLOT		(1U << 0)
+/* TRANSMIT: the source is a file by its index in the ring's table of files */
+#define IOLITE_TRANSMIT_FIXED_FILE	(1U << 1)
+/* TRANSMIT: length of the header at most, in bytes */
+#define IOLITE_TRANSMIT_HEADER_MAX	4096U
 /* EDIT with a second slot: empty the second slot afterwards (not SPLIT, DUP) */
 #define IOLITE_EDIT_CONSUME		(1U << 0)
 
