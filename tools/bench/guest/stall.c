@@ -136,14 +136,25 @@ static void begin_send(struct io_uring *ring, int fd, int kept)
 	io_uring_sqe_set_data64(sqe, slot);
 }
 
+static void begin_accept(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, 0);
+	io_uring_sqe_set_data64(sqe, ACCEPT);
+}
+
 static void serve_by_iolite(int kept)
 {
-	struct io_uring_sqe *sqe;
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			 IORING_SETUP_CQSIZE,
+		.cq_entries = 2 * MAX_CLIENTS,
+	};
 	struct io_uring_cqe *cqe;
 	struct io_uring ring;
 
-	check(io_uring_queue_init(64, &ring, IORING_SETUP_SINGLE_ISSUER |
-				  IORING_SETUP_DEFER_TASKRUN), "io_uring");
+	check(io_uring_queue_init_params(64, &ring, &params), "io_uring");
 	check(iol_init(&ring, MAX_CLIENTS + 1, 0), "IO-Lite");
 	if (kept) {
 		iol_prep_read(io_uring_get_sqe(&ring), file, MAX_CLIENTS, (unsigned int)size, 0);
@@ -152,14 +163,14 @@ static void serve_by_iolite(int kept)
 		check(cqe->res, "read");
 		io_uring_cqe_seen(&ring, cqe);
 	}
-	sqe = io_uring_get_sqe(&ring);
-	io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, 0);
-	io_uring_sqe_set_data64(sqe, ACCEPT);
+	begin_accept(&ring);
 	for (;;) {
 		check(io_uring_submit(&ring), "submit");
 		check(io_uring_wait_cqe(&ring, &cqe), "wait");
 		if (cqe->user_data == ACCEPT) {
 			begin_send(&ring, check(cqe->res, "accept"), kept);
+			if (!(cqe->flags & IORING_CQE_F_MORE))
+				begin_accept(&ring);
 		} else if (cqe->user_data == FILLED) {
 			check(cqe->res, "read");
 		} else {
