@@ -5,7 +5,7 @@ import math
 from xml.sax.saxutils import escape
 
 PANEL_W, PANEL_H = 460, 300
-LEFT, RIGHT, TOP, BOTTOM = 74, 132, 40, 56      # around the axes of a panel
+LEFT, RIGHT, TOP, BOTTOM = 74, 140, 40, 56      # around the axes of a panel
 HEAD = 66                                       # above the panels
 LABEL = 13                                      # between two labels at least
 

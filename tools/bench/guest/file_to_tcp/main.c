@@ -6,8 +6,8 @@
  *	file_to_tcp run count|time|verify < cells
  *
  * A line of cells: MECHANISM FILE SIZE HEADER CONNECTIONS ADDRESS RESPONSES
- * where the last are responses on each connection in a round.  After one round
- * that does not count, count marks sections for tools/bench/insns.c and stops once
+ * where the last are responses on each connection in a round.  After rounds that
+ * do not count, count marks sections for tools/bench/insns.c and stops once
  * they agree; time measures time; verify has the sink compare what it gets.  For
  * each cell a line is printed: "cell ROUNDS", then the nanoseconds of each round
  * with time, and name=bytes for what IO-Lite copied in all its rounds.
@@ -33,6 +33,8 @@
 #define COUNT_MAX	9
 #define TIME_ROUNDS	5
 #define AGREE		50	/* half of the rounds within a 50th */
+
+#define PATIENCE_S	120	/* with the sink */
 
 static const struct mechanism *const mechanisms[] = {
 	&read_send, &sendfile_more, &splice_pipe, &send_zc, &send_zc_fixed, &msg_zerocopy,
@@ -144,8 +146,16 @@ static void tell(int control, const struct wire_msg *msg)
 static uint64_t hear(int control)
 {
 	struct wire_answer answer;
+	ssize_t n;
 
-	if (recv(control, &answer, sizeof(answer), MSG_WAITALL) != sizeof(answer))
+	do {	/* task work of a ring interrupts it, as there is a time limit */
+		n = recv(control, &answer, sizeof(answer), MSG_WAITALL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN) {
+		printf("WRONG: some bytes never came\n");
+		exit(0);
+	}
+	if (n != sizeof(answer))
 		err(1, "the sink");
 	return answer.wrong;
 }
@@ -174,11 +184,12 @@ static void measure(enum mode mode, const struct mechanism *m, struct cell *c, i
 {
 	struct wire_msg msg = { .kind = WIRE_ROUND, .responses = responses };
 	unsigned int rounds = mode == COUNT ? COUNT_MAX : mode == TIME ? TIME_ROUNDS : 1;
+	unsigned int warm_up = mode == COUNT ? WARM_UP : mode == TIME;
 	unsigned long long before[16], after[16];
 	double values[COUNT_MAX];
 	unsigned int nr;
 
-	for (nr = 0; mode != VERIFY && nr < WARM_UP; nr++) {
+	for (nr = 0; nr < warm_up; nr++) {
 		tell(control, &msg);
 		do_round(m, c, control, responses);
 	}
@@ -225,8 +236,10 @@ static void run_cell(enum mode mode, const struct mechanism *m, struct cell *c,
 {
 	struct wire_msg msg = { .kind = WIRE_OPEN, .connections = c->conns, .size = c->size,
 				.header = (uint32_t)c->header_len };
+	struct timeval patience = { .tv_sec = PATIENCE_S };
 	int control = connect_to(sink);
 
+	setsockopt(control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	/* In this machine a patient sink would be counted, too. */
 	msg.how = mode == VERIFY ? WIRE_VERIFY :
 		  mode == COUNT && sink->sin_addr.s_addr != htonl(INADDR_LOOPBACK) ? WIRE_PATIENT :
