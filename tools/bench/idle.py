@@ -64,7 +64,7 @@ def run(lab):
             rounds = rounds[cell]
             lab.add(mechanism=mechanism, path=path, fs=fs, net="loopback" if "send" in path
                     else None, size_bytes=65536 if "64K" in path else 4096, header_bytes=0,
-                    connections=int("send" in path), insns_per_req=labs.median(rounds),
+                    connections=int("send" in path), insns_per_req=costs[mechanism],
                     syscalls_per_req=None, copied_per_byte=None, wall_ratio_to_best_peer=None,
                     ratio=costs[mechanism] / costs[WITHOUT], spread=labs.spread(rounds),
                     repeats=len(rounds))

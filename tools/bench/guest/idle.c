@@ -29,7 +29,7 @@
 #define PAGE		4096
 #define AROUND		(64 * KIB)	/* what one read fault maps */
 #define SEND_BURST	8		/* messages that a window takes without an acknowledgement */
-#define ROUNDS		6
+#define ROUNDS		16
 
 static char buf[64 * KIB];
 static int file, sock[2];
