@@ -80,16 +80,33 @@ def run(lab):
 
 
 def draw(lab, series):
-    """The paths lie side by side along an axis without a meaning"""
-    panels = []
-    for fs in ("tmpfs", "ext4"):
-        cells = [cell for cell in series if cell[1] == fs]
-        lines = {mechanism: [(2 ** i, series[cell][mechanism]) for i, cell in enumerate(cells)]
-                 for mechanism in (WITHOUT, WITH)}
-        panels.append((fs, cells, lines))
-    names = [path for path, _ in panels[0][1]]
-    svg.write(lab.path("idle.svg"), "What an unused IO-Lite costs",
-              "Guest instructions of one operation. The lines lie on each other where it costs "
-              "nothing.", [svg.Panel(fs, lines, own=(WITH,)) for fs, _, lines in panels],
-              xlabel="path", ylabel="instructions", xticks=[2 ** i for i in range(len(names))],
-              xname=lambda x: names[int(x).bit_length() - 1])
+    """A bar a path: how much more it costs"""
+    left, middle, percent, step, top = 150, 510, 200, 22, 90
+    bottom = top + step * len(series)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="840" height="{bottom + 50}" '
+             f'viewBox="0 0 840 {bottom + 50}"><title>What an unused IO-Lite costs</title>'
+             f'<style>{svg.STYLE}</style><rect width="100%" height="100%" fill="white"/>',
+             '<text x="16" y="28" class="title">What an unused IO-Lite costs</text>',
+             '<text x="16" y="48" class="sub">Guest instructions of an operation with '
+             'CONFIG_IOLITE=y and not used, against CONFIG_IOLITE=n</text>',
+             f'<text x="{left}" y="{top - 12}" text-anchor="end">path</text>',
+             f'<text x="{left + 120}" y="{top - 12}" text-anchor="end">instructions, =n</text>']
+    for mark in (-1, -0.5, 0, 0.5, 1):
+        x = middle + percent * mark
+        parts.append(f'<line x1="{x}" y1="{top - 4}" x2="{x}" y2="{bottom}" '
+                     f'class="{"grid" if mark else "axis"}"/><text x="{x}" y="{bottom + 16}" '
+                     f'text-anchor="middle">{mark:+g} %</text>')
+    for row, ((path, fs), costs) in enumerate(series.items()):
+        y = top + step * row
+        more = 100 * (costs[WITH] / costs[WITHOUT] - 1)
+        length = percent * min(max(more, -1.2), 1.2)
+        parts.append(f'<text x="{left}" y="{y + 13}" text-anchor="end">{path}, {fs}</text>'
+                     f'<text x="{left + 120}" y="{y + 13}" text-anchor="end">'
+                     f'{round(costs[WITHOUT])}</text>'
+                     f'<rect x="{middle + min(length, 0):.1f}" y="{y + 3}" '
+                     f'width="{max(abs(length), 1):.1f}" height="13" fill="{svg.COLORS[0]}"/>'
+                     f'<text x="{middle + max(length, 0) + 6:.1f}" y="{y + 13}">{more:+.2f} %</text>')
+    parts.append(f'<text x="{middle}" y="{bottom + 36}" text-anchor="middle">more instructions '
+                 '(the goal is at most 0.5 %)</text></svg>')
+    with open(lab.path("idle.svg"), "w", encoding="utf-8") as f:
+        f.write("\n".join(parts) + "\n")

@@ -130,6 +130,6 @@ def run(lab):
     series = {title: [(count, used[title, count]) for count in counts]
               for title in (*PEERS.values(), *OWN.values())}
     svg.write(lab.path("memory.svg"), "Memory for slow clients",
-              "What the guest uses more than without clients. Each waits for a file of 1 MiB and "
-              "reads nothing.", [svg.Panel("1 MiB, virtio-net", series, own=tuple(OWN.values()))],
-              xlabel="clients", ylabel="bytes")
+              "More in use than without clients, who read nothing.",
+              [svg.Panel("1 MiB, virtio-net", series, own=tuple(OWN.values()))],
+              xlabel="clients", ylabel="bytes of the guest's memory", xname=str)
