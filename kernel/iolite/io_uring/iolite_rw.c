@@ -416,7 +416,7 @@ int io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
 {
 	struct io_iolite_read *rd = io_kiocb_to_cmd(req, struct io_iolite_read);
 	struct io_ring_ctx *ctx = req->ctx;
-	struct iolite_sink sink;
+	struct iolite_sink sink __uninitialized;
 	int ret;
 
 	ret = io_iolite_sink_start(ctx, &sink, issue_flags);
@@ -599,7 +599,7 @@ static ssize_t io_iolite_send_stream(struct socket *sock, struct msghdr *msg,
 				     const struct iolite_agg *agg, size_t len)
 {
 	size_t bytes, sent = 0, max = io_iolite_send_max(sock->sk);
-	struct bio_vec bvecs[IO_IOLITE_BVECS];
+	struct bio_vec bvecs[IO_IOLITE_BVECS] __uninitialized;
 	unsigned int nr, flags = msg->msg_flags;
 	ssize_t ret;
 

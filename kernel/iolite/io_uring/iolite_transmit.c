@@ -222,7 +222,10 @@ static int io_iolite_transmit_kiocb(struct io_iolite_transmit *tx, struct kiocb 
  * @header_len: bytes of it
  * @folios: bvecs, from the end, whose folios were gathered and are to be put
  * @more: there is more to come
- * @copy: whose buffers some bvecs lie in, where bytes had to be copied
+ * @copied: @copy has buffers that some bvecs lie in, as bytes had to be copied
+ * @copy: only initialised if @copied
+ *
+ * Lives on the stack, where it would cost as much to clear as to use.
  */
 struct io_iolite_parts {
 	struct bio_vec		bvecs[IO_IOLITE_TRANSMIT_BVECS];
@@ -232,6 +235,7 @@ struct io_iolite_parts {
 	unsigned int		header_len;
 	unsigned int		folios;
 	bool			more;
+	bool			copied;
 	struct iolite_agg	copy;
 };
 
@@ -241,7 +245,8 @@ static void io_iolite_parts_put(struct io_iolite_parts *parts)
 		folio_put(page_folio(parts->bvecs[--parts->nr].bv_page));
 	if (parts->header_len)
 		iolite_pool_release(&parts->header);
-	iolite_agg_destroy(&parts->copy);
+	if (unlikely(parts->copied))
+		iolite_agg_destroy(&parts->copy);
 }
 
 static int io_iolite_parts_header(struct io_iolite_transmit *tx, struct iolite_pool *pool,
@@ -266,7 +271,7 @@ static ssize_t io_iolite_parts_file(struct io_iolite_transmit *tx, struct iolite
 {
 	unsigned int room = ARRAY_SIZE(parts->bvecs) - parts->nr;
 	struct bio_vec *bvecs = parts->bvecs + parts->nr;
-	struct kiocb kiocb;
+	struct kiocb kiocb __uninitialized;
 	size_t bytes;
 	ssize_t ret;
 
@@ -276,6 +281,8 @@ static ssize_t io_iolite_parts_file(struct io_iolite_transmit *tx, struct iolite
 	ret = iolite_gather(&kiocb, len, bvecs, room, &parts->folios);
 	parts->nr += parts->folios;
 	if (unlikely(ret == -ENOTBLK)) {
+		iolite_agg_init(&parts->copy);
+		parts->copied = true;
 		sink->agg = &parts->copy;
 		ret = iolite_read_iter(&kiocb, min(len, IO_IOLITE_TRANSMIT_COPY), sink);
 		if (ret > 0) {
@@ -352,14 +359,14 @@ static int io_iolite_transmit_some(struct io_kiocb *req, struct io_iolite_transm
 {
 	bool slot = tx->flags & IOLITE_TRANSMIT_SLOT;
 	size_t len = min_t(size_t, tx->len, io_iolite_send_max(sock->sk));
-	struct io_iolite_parts parts;
+	struct io_iolite_parts parts __uninitialized;
 	ssize_t ret = 0;
 
 	parts.nr = 0;
 	parts.folios = 0;
 	parts.header_len = 0;
 	parts.more = false;
-	iolite_agg_init(&parts.copy);
+	parts.copied = false;
 	if (tx->header_len) {
 		ret = io_iolite_parts_header(tx, sink->pool, &parts);
 		if (ret)
@@ -401,7 +408,7 @@ static int io_iolite_transmit_all(struct io_kiocb *req, struct io_iolite_transmi
 				  struct socket *sock, unsigned int issue_flags)
 {
 	struct io_ring_ctx *ctx = req->ctx;
-	struct iolite_sink sink = { };
+	struct iolite_sink sink __uninitialized;
 	u32 done = tx->done;
 	int ret;
 

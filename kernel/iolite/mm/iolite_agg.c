@@ -508,7 +508,7 @@ bool iolite_agg_iter_next(struct iolite_agg_iter *it, struct iolite_slice *slice
  */
 size_t iolite_agg_copy_out(const struct iolite_agg *agg, u64 pos, void *to, size_t len)
 {
-	struct iolite_agg_iter it;
+	struct iolite_agg_iter it __uninitialized;
 	struct iolite_slice slice;
 	size_t done = 0, part;
 
@@ -540,7 +540,7 @@ unsigned int iolite_agg_bvecs(const struct iolite_agg *agg, u64 pos, size_t len,
 			      struct bio_vec *bvecs, unsigned int max, size_t *bytes)
 {
 	struct folio *folio = NULL;
-	struct iolite_agg_iter it;
+	struct iolite_agg_iter it __uninitialized;
 	struct iolite_slice slice;
 	size_t part, off, end = 0;
 	unsigned int nr = 0;

@@ -216,8 +216,8 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_sink *sink,
 				 enum iolite_copy_reason reason)
 {
-	struct bio_vec bvecs[IOLITE_COPY_BVECS];
-	struct iolite_buf *bufs[IOLITE_COPY_BVECS];
+	struct bio_vec bvecs[IOLITE_COPY_BVECS] __uninitialized;
+	struct iolite_buf *bufs[IOLITE_COPY_BVECS] __uninitialized;
 	/* Device drivers have been seen to return more than they stored. */
 	bool zero = reason == IOLITE_COPY_SPECIAL || iolite_pool_shares_whole(sink->pool);
 	size_t room = 0, left;
