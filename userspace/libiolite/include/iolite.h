@@ -115,7 +115,8 @@ static inline void iol_prep_transmit(struct io_uring_sqe *sqe, int sockfd,
 				     const void *header, unsigned int header_len,
 				     int fd, unsigned int len, uint64_t off, int msg_flags)
 {
-	iol_prep(sqe, IOLITE_OP_TRANSMIT, sockfd, (unsigned int)fd, header, len, off);
+	iol_prep(sqe, IOLITE_OP_TRANSMIT, sockfd, (unsigned int)fd,
+		 header_len ? header : NULL, len, off);
 	sqe->addr3 = header_len;
 	sqe->msg_flags = (__u32)msg_flags;
 }
@@ -126,7 +127,7 @@ static inline void iol_prep_transmit_slot(struct io_uring_sqe *sqe, int sockfd,
 					  unsigned int slot, unsigned int len,
 					  uint64_t off, int msg_flags)
 {
-	iol_prep(sqe, IOLITE_OP_TRANSMIT, sockfd, slot, header, len, off);
+	iol_prep(sqe, IOLITE_OP_TRANSMIT, sockfd, slot, header_len ? header : NULL, len, off);
 	iol_sqe_set_flags(sqe, IOLITE_TRANSMIT_SLOT);
 	sqe->addr3 = header_len;
 	sqe->msg_flags = (__u32)msg_flags;

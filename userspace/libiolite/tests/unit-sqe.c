@@ -89,6 +89,8 @@ static void check_data(void)
 	CHECK(iol_prep_transmit_slot(&sqe, 5, data, 4, 2, 0, 9, MSG_MORE),
 	      .opcode = IOLITE_OP_TRANSMIT, .ioprio = 1, .fd = 5, .off = 9,
 	      .addr = (uintptr_t)data, .op_flags = MSG_MORE, .file_index = 2, .addr3 = 4);
+	CHECK(iol_prep_transmit(&sqe, 5, data, 0, 6, 4096, 0, 0),
+	      .opcode = IOLITE_OP_TRANSMIT, .fd = 5, .len = 4096, .file_index = 6);
 	CHECK(iol_prep_map(&sqe, 2, ext, 3, 77),
 	      .opcode = IOLITE_OP_MAP, .fd = -1, .off = 77, .addr = (uintptr_t)ext,
 	      .len = 3, .file_index = 2);
