@@ -9,8 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <iolite.h>
-
 #include "worker.h"
 
 #define BUF_START	2048
@@ -73,13 +71,6 @@ static void conn_free(struct conn *c)
 
 	conn_wait(c, WAIT_NOTHING);
 	response_free(&c->resp, &w->files);
-	if (c->slot_used) {
-		struct io_uring_sqe *sqe = ring_sqes(&w->ring, 1);
-
-		iol_prep_free(sqe, c->slot, 1);
-		ring_tag(sqe, NULL, TAG_NONE);
-	}
-	w->free_slots[w->nr_free_slots++] = c->slot;
 	close(c->fd);
 	TAILQ_REMOVE(&w->conns, c, all);
 	atomic_fetch_sub(&w->server->nr_conns, 1);
@@ -112,17 +103,15 @@ static void count_response(struct conn *c, bool complete)
 /* Whatever is in flight ends soon once the socket is shut down. */
 void conn_close(struct conn *c)
 {
-	if (response_begun(c) && !c->closing)
-		count_response(c, false);
-	if (!c->receiving && !c->chain.in_flight) {
+	if (!c->receiving && !c->sending) {
+		if (response_begun(c))
+			count_response(c, false);
 		conn_free(c);
-		return;
+	} else if (!c->closing) {
+		c->closing = true;
+		conn_wait(c, WAIT_NOTHING);
+		shutdown(c->fd, SHUT_RDWR);
 	}
-	if (c->closing)
-		return;
-	c->closing = true;
-	conn_wait(c, WAIT_NOTHING);
-	shutdown(c->fd, SHUT_RDWR);
 }
 
 void conn_reset(struct conn *c)
@@ -260,7 +249,6 @@ void conn_open(struct worker *w, int fd)
 	c->worker = w;
 	c->wait = WAIT_NOTHING;
 	c->fd = fd;
-	c->slot = w->free_slots[--w->nr_free_slots];
 	name_peer(c);
 	request_init(&c->req);
 	TAILQ_INSERT_TAIL(&w->conns, c, all);
@@ -310,7 +298,7 @@ void conn_response_done(struct conn *c, bool complete)
 	}
 }
 
-/* Has the client taken anything since the last look? */
+/* Has the client taken anything since the last look?  If it has all, the file is slow. */
 static bool send_progresses(struct conn *c)
 {
 	struct tcp_info info = { 0 };
@@ -319,7 +307,8 @@ static bool send_progresses(struct conn *c)
 
 	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len))
 		return false;
-	progress = info.tcpi_bytes_acked != c->acked;
+	progress = info.tcpi_bytes_acked != c->acked ||
+		   (!info.tcpi_unacked && !info.tcpi_notsent_bytes);
 	c->acked = info.tcpi_bytes_acked;
 	return progress;
 }
@@ -336,7 +325,7 @@ void conn_expired(struct conn *c)
 		shutdown(c->fd, SHUT_RD);	/* ends the receive, not the sending */
 		break;
 	case WAIT_SEND:
-		if (send_progresses(c) || c->chain.reading) {
+		if (send_progresses(c)) {
 			conn_wait(c, WAIT_SEND);
 		} else {
 			stats_add(&w->stats, STAT_timeouts_send, 1);
@@ -345,7 +334,7 @@ void conn_expired(struct conn *c)
 		break;
 	case WAIT_MEMORY:
 		if (c->memory_waits++ < w->server->options->send_timeout) {
-			send_again(c);
+			send_next(c);
 		} else {
 			log_error("gave up waiting for memory to go on with a response");
 			conn_reset(c);

@@ -26,22 +26,6 @@ enum wait {
 	WAIT_NOTHING = WAIT_NR,
 };
 
-/* One submission: text and file bytes put together in the slot, and written. */
-struct chain {
-	unsigned int	in_flight;	/* requests */
-	uint32_t	text;		/* bytes that were asked for */
-	uint32_t	file;
-	bool		kept;		/* the file's bytes come from its kept aggregate */
-	time_t		answer;		/* of this second is being made, or 0 */
-	bool		reading;	/* from the file: the client cannot be blamed */
-	uint32_t	length;		/* bytes that the slot turned out to hold */
-	uint32_t	written;
-	bool		held;		/* the slot holds what is left to write */
-	int		error;		/* first one before the write */
-	int		read;		/* results */
-	int		write;
-};
-
 struct conn {
 	TAILQ_ENTRY(conn)	all;
 	TAILQ_ENTRY(conn)	queue;		/* worker.waiting[wait] */
@@ -49,10 +33,9 @@ struct conn {
 	enum wait		wait;
 	time_t			deadline;
 	int			fd;
-	unsigned int		slot;
-	bool			slot_used;	/* may hold an aggregate */
 	bool			closing;	/* goes when nothing is in flight */
 	bool			receiving;
+	bool			sending;
 	bool			timed_out;	/* the receive was ended for that */
 	bool			responding;
 	unsigned int		nr_requests;
@@ -66,12 +49,8 @@ struct conn {
 	size_t			used;		/* bytes of it that were parsed */
 
 	struct response		resp;
-	struct chain		chain;
 	unsigned int		part;		/* where the response is */
 	size_t			text_pos;	/* in all of its text */
-	size_t			part_text;	/* of this part, sent */
-	uint64_t		part_file;
-	uint32_t		piece;		/* bytes of a file at a time */
 	unsigned int		memory_waits;	/* in a row */
 	uint64_t		sent;
 };
@@ -90,8 +69,9 @@ void conn_drain(struct conn *c);
 
 /* send.c */
 void send_begin(struct conn *c);
-void send_again(struct conn *c);
-void send_completed(struct conn *c, enum ring_tag tag, int res);
+/* Goes on with the next part, or with what an error has left of one. */
+void send_next(struct conn *c);
+void send_completed(struct conn *c, int res);
 /* Tells a client that there is no room. */
 void send_refusal(int fd);
 

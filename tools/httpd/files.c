@@ -34,15 +34,14 @@ int files_open(int root, const char *path, int flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-void files_init(struct files *fs, int root, struct io_uring *ring, unsigned int first_slot,
-		struct stats *stats)
+void files_init(struct files *fs, int root, struct io_uring *ring, struct stats *stats)
 {
 	fs->root = root;
 	fs->ring = ring;
 	fs->stats = stats;
 	TAILQ_INIT(&fs->age);
 	for (unsigned int i = 0; i < KEPT_MAX; i++)
-		fs->free_slots[fs->nr_free_slots++] = first_slot + 2 * i;
+		fs->free_slots[fs->nr_free_slots++] = i;
 }
 
 static unsigned int bucket_of(const char *path)
@@ -65,16 +64,12 @@ static void file_unkeep(struct files *fs, struct file *file)
 {
 	struct io_uring_sqe *sqe = ring_sqes(fs->ring, 1);
 
-	iol_prep_free(sqe, file->slot, 2);
+	iol_prep_free(sqe, file->slot, 1);
 	ring_tag(sqe, NULL, TAG_NONE);
 	fs->free_slots[fs->nr_free_slots++] = file->slot;
 	fs->kept_bytes -= (size_t)file->st.st_size;
 	file->kept = KEPT_NO;
-	file->answer_at = 0;
 	stats_add(fs->stats, STAT_files_kept, -1);
-	if (file->has_answer)
-		stats_add(fs->stats, STAT_answers_kept, -1);
-	file->has_answer = false;
 }
 
 void files_put(struct files *fs, struct file *file)

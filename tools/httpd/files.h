@@ -21,8 +21,7 @@
 #define FILES_MAX	1024		/* open files that nobody is being sent */
 #define FILES_BUCKETS	2048
 #define KEPT_MAX	512		/* files with aggregates */
-#define KEPT_SLOTS	(2 * KEPT_MAX)
-#define KEPT_FILE_BYTES	(1024 * 1024)	/* larger files are read for each response */
+#define KEPT_FILE_BYTES	(1024 * 1024)
 #define KEPT_BYTES	(64 * 1024 * 1024)
 
 #define VALIDATORS_SIZE	(ETAG_SIZE + DATE_SIZE + 64)
@@ -45,10 +44,7 @@ struct file {
 	unsigned long		seen;		/* files.round when nothing had changed */
 	unsigned int		hits;
 	enum kept		kept;
-	unsigned int		slot;		/* unless KEPT_NO; the next one is for the answer: */
-	time_t			answer_at;	/* when the header in it was made; 0: it is of no use */
-	bool			answering;	/* a response is making it */
-	bool			has_answer;	/* its slot is in use, whatever is in it */
+	unsigned int		slot;		/* unless KEPT_NO */
 	const char		*type;
 	char			etag[ETAG_SIZE];
 	char			validators[VALIDATORS_SIZE];	/* fields, with their line ends */
@@ -70,15 +66,14 @@ struct files {
 	unsigned int		nr;
 	size_t			kept_bytes;
 	unsigned int		nr_free_slots;
-	unsigned int		free_slots[KEPT_MAX];	/* the first of two */
+	unsigned int		free_slots[KEPT_MAX];
 };
 
 /* Opens beneath root, and only there. Returns a descriptor or a negative errno. */
 int files_open(int root, const char *path, int flags);
 
-/* The aggregates of files take the ring's slots from first_slot on. */
-void files_init(struct files *fs, int root, struct io_uring *ring, unsigned int first_slot,
-		struct stats *stats);
+/* The aggregates of files take the ring's first KEPT_MAX slots. */
+void files_init(struct files *fs, int root, struct io_uring *ring, struct stats *stats);
 
 /*
  * Finds or opens a regular file.  Returns 0 and a reference, or a negative
@@ -86,12 +81,6 @@ void files_init(struct files *fs, int root, struct io_uring *ring, unsigned int 
  */
 int files_get(struct files *fs, const char *path, time_t now, struct file **filep);
 void files_put(struct files *fs, struct file *file);
-
-/* The slot of a kept file's answer: header and contents. */
-static inline unsigned int files_answer(const struct file *file)
-{
-	return file->slot + 1;
-}
 
 /* Starts to read the file's aggregate if it has become hot. */
 void files_keep(struct files *fs, struct file *file, time_t now);

@@ -124,9 +124,7 @@ static _Noreturn void start_failed(const struct worker *w)
 	if (w->error == -EOPNOTSUPP)
 		log_error("This kernel has no IO-Lite; boot one that was built with CONFIG_IOLITE.");
 	else if (w->error == -E2BIG)
-		log_error("vm.iolite_max_slots is too small for %u connections; "
-			  "raise it, or lower --max-connections.",
-			  w->server->options->max_connections);
+		log_error("vm.iolite_max_slots is too small; raise it to %u.", KEPT_MAX);
 	else
 		log_error("Cannot start: %s: %s.", w->failed, strerror(-w->error));
 	exit(1);

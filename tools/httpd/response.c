@@ -212,7 +212,6 @@ static void whole_file(struct making *m, struct file *file)
 	text_add_string(&r->text, file->whole);
 	head_end(r);
 	add_part(r, 0, m->head_only ? 0 : (uint64_t)file->st.st_size);
-	r->plain = !m->head_only && !r->close;
 }
 
 static void one_range(struct making *m, struct file *file, const struct byte_range *range)
@@ -413,7 +412,6 @@ void response_reset(struct response *r, struct files *files)
 	r->file = NULL;
 	r->nr_parts = 0;
 	r->close = false;
-	r->plain = false;
 	text_reset(&r->text);
 }
 

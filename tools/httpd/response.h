@@ -14,6 +14,7 @@
 #include "request.h"
 #include "text.h"
 
+/* What is left to send of it. */
 struct part {
 	size_t		text;	/* bytes of response.text, after the previous part's */
 	uint64_t	off;	/* in the file */
@@ -23,7 +24,6 @@ struct part {
 struct response {
 	unsigned int	status;
 	bool		close;		/* the connection, afterwards */
-	bool		plain;		/* the same for all that ask for this file in this second */
 	struct text	text;
 	size_t		head;		/* bytes of the header in it */
 	struct file	*file;		/* a reference, or NULL */

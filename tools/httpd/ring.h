@@ -12,13 +12,9 @@ enum ring_tag {
 	TAG_ACCEPT,
 	TAG_STOP,
 	TAG_RECV,
-	TAG_ALLOC,
-	TAG_READ,
-	TAG_CONCAT,
-	TAG_ANSWER,
-	TAG_WRITE,
+	TAG_SEND,
 	TAG_KEEP,
-	TAG_MASK = 15,
+	TAG_MASK = 7,
 };
 
 /*

@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * Responses leave in chains of linked requests on the connection's slot:
+ * A part of a response, which is text followed by bytes of a file, is one request:
  *
- *	ALLOC   text of the part	-> slot
- *	READ    of the file, appended	-> slot		or CONCAT of its kept aggregate
- *	WRITE   slot to the socket, emptying the slot
+ *	TRANSMIT  text, and the kept aggregate of the file, or the file itself
+ *	SEND      text, where no file follows
  *
- * A hot file's answer, header and all, is the same for everybody until the
- * date in it changes.  Whoever comes first in a second makes it; then it is
- *
- *	DUP     the file's answer	-> slot
- *	WRITE   slot to the socket, emptying the slot
- *
- * One chain, and so one submission, carries the header and up to PIECE_MAX bytes
- * of the file; the next piece is read when the socket has taken this one.  If
- * a request fails or reads less than asked, the kernel cancels those after it,
- * so that nothing was sent which could not be answered otherwise.
+ * The kernel goes on until the client has taken all of it.  What it has not yet
+ * taken of a file is not held for it, so clients that stall cost little.  The
+ * text is copied when it is sent, and has to stay until then.
  */
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -26,15 +19,9 @@
 #include "conn.h"
 #include "worker.h"
 
-/*
- * A piece is held until the socket has taken it, so they grow with what the
- * client has taken: many clients that stall must not hold all there is.
- */
-#define PIECE_MIN	(32 * 1024)
-#define PIECE_START	(128 * 1024)
-#define PIECE_MAX	(512 * 1024)
+#define TRANSMIT_MAX	(1u << 30)	/* bytes of a file in one request, whose length has 32 bits */
 
-/* Needs neither an aggregate nor a request; the client may not get it, though. */
+/* Needs neither memory nor a request; the client may not get it, though. */
 void send_refusal(int fd)
 {
 	static const char refusal[] =
@@ -44,159 +31,49 @@ void send_refusal(int fd)
 	send(fd, refusal, sizeof(refusal) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static bool last_piece(const struct conn *c)
-{
-	const struct part *part = &c->resp.parts[c->part];
-
-	return c->part + 1 == c->resp.nr_parts &&
-	       c->part_text + c->chain.text == part->text &&
-	       c->part_file + c->chain.file == part->len;
-}
-
-static void submit_write(struct conn *c, struct io_uring_sqe *sqe)
-{
-	/* the end of the connection, if it is one, leaves with the last bytes */
-	bool more = !last_piece(c) || c->resp.close;
-	int flags = MSG_NOSIGNAL | MSG_WAITALL | (more ? MSG_MORE : 0);
-
-	iol_prep_send(sqe, c->fd, c->slot, 0, flags);
-	iol_sqe_set_flags(sqe, IOLITE_WRITE_FREE);
-	ring_tag(sqe, c, TAG_WRITE);
-	c->chain.in_flight++;
-}
-
-/* What the slot holds goes out without being put together again. */
-static void resubmit_write(struct conn *c)
-{
-	c->chain.held = false;
-	conn_wait(c, WAIT_SEND);
-	submit_write(c, ring_sqes(&c->worker->ring, 1));
-}
-
-static bool use_kept(struct conn *c, const struct part *part)
+static bool use_kept(struct conn *c)
 {
 	struct file *file = c->resp.file;
 
-	if (!file || c->part_file || part->off || part->len != (uint64_t)file->st.st_size)
-		return false;
 	if (file->kept == KEPT_NO)
 		files_keep(&c->worker->files, file, c->worker->clock.now);
 	return file->kept == KEPT_YES;
 }
 
-/* The answer can be had, or it is this response's turn to make it. */
-static bool use_answer(const struct conn *c)
-{
-	const struct file *file = c->resp.file;
-
-	return c->chain.kept && c->resp.plain && !c->part_text &&
-	       (file->answer_at == c->worker->clock.now || !file->answering);
-}
-
-static void submit_answer(struct conn *c)
-{
-	struct file *file = c->resp.file;
-	unsigned int answer = files_answer(file);
-	time_t now = c->worker->clock.now;
-	struct io_uring *ring = &c->worker->ring;
-	struct io_uring_sqe *sqe = ring_sqes(ring, 4);
-
-	if (file->answer_at != now) {
-		file->answer_at = 0;
-		file->answering = true;
-		if (!file->has_answer)
-			stats_add(&c->worker->stats, STAT_answers_kept, 1);
-		file->has_answer = true;
-		c->chain.answer = now;
-		iol_prep_alloc(sqe, c->worker->pool, answer, c->resp.text.s,
-			       (unsigned int)c->chain.text);
-		sqe->flags |= IOSQE_IO_LINK;
-		ring_tag(sqe, c, TAG_ALLOC);
-		sqe = io_uring_get_sqe(ring);
-		iol_prep_concat(sqe, answer, file->slot);
-		sqe->flags |= IOSQE_IO_LINK;
-		ring_tag(sqe, c, TAG_ANSWER);
-		sqe = io_uring_get_sqe(ring);
-		c->chain.in_flight += 2;
-	}
-	iol_prep_dup(sqe, answer, c->slot);
-	sqe->flags |= IOSQE_IO_LINK;
-	ring_tag(sqe, c, TAG_CONCAT);
-	c->chain.in_flight++;
-	submit_write(c, io_uring_get_sqe(ring));
-}
-
-static void submit_chain(struct conn *c)
+void send_next(struct conn *c)
 {
 	const struct part *part = &c->resp.parts[c->part];
-	size_t text = part->text - c->part_text;
-	uint64_t pos = part->off + c->part_file;
-	uint64_t file = part->len - c->part_file;
-	bool kept = use_kept(c, part);
-	struct io_uring *ring = &c->worker->ring;
-	struct io_uring_sqe *sqe;
+	const char *text = c->resp.text.s + c->text_pos;
+	const struct file *file = c->resp.file;
+	uint32_t len = part->len < TRANSMIT_MAX ? (uint32_t)part->len : TRANSMIT_MAX;
+	bool from_file = len && part->text <= IOLITE_TRANSMIT_HEADER_MAX;
+	bool last = c->part + 1 == c->resp.nr_parts && part->len == (from_file ? len : 0);
+	/* the end of the connection, if it is one, leaves with the last bytes */
+	int flags = MSG_NOSIGNAL | MSG_WAITALL | (!last || c->resp.close ? MSG_MORE : 0);
+	bool kept = from_file && use_kept(c);
+	struct io_uring_sqe *sqe = ring_sqes(&c->worker->ring, 1);
 
-	if (text > PIECE_MAX) {
-		text = PIECE_MAX;
-		file = 0;
+	if (kept) {
+		iol_prep_transmit_slot(sqe, c->fd, text, (unsigned int)part->text, file->slot, len,
+				       part->off, flags);
+		stats_add(&c->worker->stats, STAT_kept_hits, 1);
+	} else if (from_file) {
+		iol_prep_transmit(sqe, c->fd, text, (unsigned int)part->text, file->fd, len,
+				  part->off, flags);
+	} else {
+		io_uring_prep_send(sqe, c->fd, text, part->text, flags);
 	}
-	/* pieces end where folios do */
-	if (!kept && file > c->piece - pos % c->piece)
-		file = c->piece - pos % c->piece;
-	c->chain = (struct chain){ .text = (uint32_t)text, .file = (uint32_t)file,
-				   .kept = kept && file };
-	c->slot_used = true;
+	ring_tag(sqe, c, TAG_SEND);
+	c->sending = true;
 	conn_wait(c, WAIT_SEND);
-	if (use_answer(c)) {
-		submit_answer(c);
-		return;
-	}
-
-	sqe = ring_sqes(ring, 3);
-	if (text) {
-		iol_prep_alloc(sqe, c->worker->pool, c->slot, c->resp.text.s + c->text_pos,
-			       (unsigned int)text);
-		sqe->flags |= IOSQE_IO_LINK;
-		ring_tag(sqe, c, TAG_ALLOC);
-		c->chain.in_flight++;
-		sqe = io_uring_get_sqe(ring);
-	}
-	if (file) {
-		if (c->chain.kept) {
-			iol_prep_concat(sqe, c->slot, c->resp.file->slot);
-			ring_tag(sqe, c, TAG_CONCAT);
-		} else {
-			iol_prep_read(sqe, c->resp.file->fd, c->slot, (unsigned int)file,
-				      (int64_t)pos);
-			if (text)
-				iol_sqe_set_flags(sqe, IOLITE_READ_APPEND);
-			ring_tag(sqe, c, TAG_READ);
-			c->chain.reading = true;
-		}
-		sqe->flags |= IOSQE_IO_LINK;
-		c->chain.in_flight++;
-		sqe = io_uring_get_sqe(ring);
-	}
-	submit_write(c, sqe);
 }
 
 void send_begin(struct conn *c)
 {
 	c->part = 0;
 	c->text_pos = 0;
-	c->part_text = 0;
-	c->part_file = 0;
-	c->piece = PIECE_START;
 	c->sent = 0;
-	submit_chain(c);
-}
-
-void send_again(struct conn *c)
-{
-	if (c->chain.held)
-		resubmit_write(c);
-	else
-		submit_chain(c);
+	send_next(c);
 }
 
 static bool is_shortage(int error)
@@ -204,35 +81,43 @@ static bool is_shortage(int error)
 	return error == -ENOMEM || error == -ENOBUFS || error == -EDQUOT || error == -EAGAIN;
 }
 
-/* Nothing of this chain was sent. */
-static void chain_failed(struct conn *c, int error)
+static void shortage(struct conn *c)
 {
 	struct worker *w = c->worker;
 
-	if (is_shortage(error)) {
-		stats_add(&w->stats, STAT_memory_retries, 1);
-		files_shed(&w->files);
-		if (c->chain.file && !c->chain.kept && c->piece > PIECE_MIN) {
-			c->piece /= 2;
-			submit_chain(c);
-		} else if (c->sent) {
-			conn_wait(c, WAIT_MEMORY);
-		} else if (c->resp.status != 503) {
-			conn_respond_error(c, 503);
-		} else {
-			/* there is no memory even for this page */
-			send_refusal(c->fd);
-			c->resp.close = true;
-			conn_response_done(c, true);
-		}
-		return;
+	stats_add(&w->stats, STAT_memory_retries, 1);
+	files_shed(&w->files);
+	if (c->sent) {
+		conn_wait(c, WAIT_MEMORY);
+	} else if (c->resp.status != 503) {
+		conn_respond_error(c, 503);
+	} else {
+		/* there is no memory even for this page */
+		send_refusal(c->fd);
+		c->resp.close = true;
+		conn_response_done(c, true);
 	}
-	log_error("%s: cannot read: %s", c->resp.file ? c->resp.file->path : "(no file)",
-		  strerror(-error));
-	if (!c->sent && c->resp.status != 500)
-		conn_respond_error(c, 500);
-	else
-		conn_response_done(c, false);
+}
+
+static bool is_connected(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) && info.tcpi_state != TCP_CLOSE;
+}
+
+static void send_failed(struct conn *c, int error)
+{
+	/* an error of the file, unless the client has gone */
+	if (c->resp.file && is_connected(c->fd)) {
+		log_error("%s: cannot read: %s", c->resp.file->path, strerror(-error));
+		if (!c->sent) {
+			conn_respond_error(c, 500);
+			return;
+		}
+	}
+	conn_response_done(c, false);
 }
 
 static void file_ended(struct conn *c)
@@ -242,89 +127,40 @@ static void file_ended(struct conn *c)
 	conn_response_done(c, false);
 }
 
-/* The chain's text and the first read bytes of its file are with the socket. */
-static void chain_sent(struct conn *c, uint32_t read)
+static void advance(struct conn *c, size_t bytes)
 {
-	const struct part *part = &c->resp.parts[c->part];
+	struct part *part = &c->resp.parts[c->part];
+	size_t text = bytes < part->text ? bytes : part->text;
 
-	c->slot_used = false;
-	c->memory_waits = 0;
-	c->text_pos += c->chain.text;
-	c->part_text += c->chain.text;
-	c->part_file += read;
-	if (c->chain.kept)
-		stats_add(&c->worker->stats, STAT_kept_hits, 1);
-	if (c->chain.file && !read) {
-		file_ended(c);
-		return;
-	}
-	if (c->part_text == part->text && c->part_file == part->len) {
+	stats_add(&c->worker->stats, STAT_bytes_sent, (long)bytes);
+	stats_add(&c->worker->stats, STAT_memory_bytes, (long)text);
+	c->sent += bytes;
+	c->text_pos += text;
+	part->text -= text;
+	part->off += bytes - text;
+	part->len -= bytes - text;
+	if (!part->text && !part->len)
 		c->part++;
-		c->part_text = 0;
-		c->part_file = 0;
-	}
-	if (c->part == c->resp.nr_parts) {
-		conn_response_done(c, true);
-	} else {
-		if (c->piece < PIECE_MAX)
-			c->piece *= 2;
-		submit_chain(c);
-	}
 }
 
-static void chain_done(struct conn *c)
+void send_completed(struct conn *c, int res)
 {
-	struct chain *chain = &c->chain;
-	uint32_t read = chain->kept ? chain->file : chain->read > 0 ? (uint32_t)chain->read : 0;
-
-	if (chain->write > 0)
-		stats_add(&c->worker->stats, STAT_bytes_sent, chain->write);
+	c->sending = false;
+	if (res > 0)
+		advance(c, (size_t)res);
 	if (c->closing) {
 		conn_close(c);
-		return;
-	}
-	chain->length = chain->text + read;
-	if (chain->write > 0) {
-		chain->written += (uint32_t)chain->write;
-		c->sent += (uint32_t)chain->write;
-		if (chain->written < chain->length)
-			resubmit_write(c);
+	} else if (res > 0) {
+		c->memory_waits = 0;
+		if (c->part == c->resp.nr_parts)
+			conn_response_done(c, true);
 		else
-			chain_sent(c, read);
-	} else if (chain->write == -ECANCELED && chain->error) {
-		chain_failed(c, chain->error);
-	} else if (chain->write == -ECANCELED && read) {
-		resubmit_write(c);	/* a short read broke the chain */
-	} else if ((chain->write == -ECANCELED || !chain->write) && chain->file) {
+			send_next(c);
+	} else if (!res) {
 		file_ended(c);
-	} else if (is_shortage(chain->write)) {
-		stats_add(&c->worker->stats, STAT_memory_retries, 1);
-		chain->held = true;
-		conn_wait(c, WAIT_MEMORY);
+	} else if (is_shortage(res)) {
+		shortage(c);
 	} else {
-		conn_response_done(c, false);
+		send_failed(c, res);
 	}
-}
-
-void send_completed(struct conn *c, enum ring_tag tag, int res)
-{
-	struct chain *chain = &c->chain;
-
-	if (tag == TAG_WRITE)
-		chain->write = res;
-	else if (res < 0 && !chain->error)
-		chain->error = res;
-	if (tag == TAG_ANSWER) {
-		c->resp.file->answering = false;
-		if (res > 0)
-			c->resp.file->answer_at = chain->answer;
-	}
-	if (tag == TAG_READ) {
-		chain->read = res;
-		chain->reading = false;
-	}
-	if (tag == TAG_ALLOC && res > 0)
-		stats_add(&c->worker->stats, STAT_memory_bytes, res);
-	if (!--chain->in_flight)
-		chain_done(c);
 }

@@ -19,14 +19,13 @@
 	X(responses_aborted)	/* the client left before the end */	\
 	X(responses_truncated)	/* the file turned out shorter */	\
 	X(bytes_sent)							\
-	X(memory_bytes)		/* headers, listings: copied in */	\
+	X(memory_bytes)		/* of them: headers, listings */	\
 	X(timeouts_header)						\
 	X(timeouts_idle)						\
 	X(timeouts_send)						\
-	X(memory_retries)	/* pieces that met a limit of memory */	\
+	X(memory_retries)	/* requests that met a limit of memory */ \
 	X(files_cached)							\
 	X(files_kept)		/* with their aggregate */		\
-	X(answers_kept)		/* and one with a header, too */	\
 	X(kept_hits)		/* responses that needed no read */
 
 enum counter {

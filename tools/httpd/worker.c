@@ -80,12 +80,8 @@ static void completed(struct worker *w, const struct io_uring_cqe *cqe)
 	case TAG_RECV:
 		conn_received(owner, cqe->res);
 		break;
-	case TAG_ALLOC:
-	case TAG_READ:
-	case TAG_CONCAT:
-	case TAG_ANSWER:
-	case TAG_WRITE:
-		send_completed(owner, tag, cqe->res);
+	case TAG_SEND:
+		send_completed(owner, cqe->res);
 		break;
 	case TAG_KEEP:
 		files_keep_done(&w->files, owner, cqe->res);
@@ -180,7 +176,6 @@ static int ring_begin(struct worker *w)
 			 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CQSIZE,
 		.cq_entries = CQ_ENTRIES,
 	};
-	unsigned int nr = w->server->options->max_connections;
 	int error;
 
 	w->failed = "io_uring_setup";
@@ -188,22 +183,10 @@ static int ring_begin(struct worker *w)
 	if (error)
 		return error;
 	w->failed = "iol_init";
-	error = iol_init(&w->ring, nr + KEPT_SLOTS, 0);
+	error = iol_init(&w->ring, KEPT_MAX, 0);
 	if (error)
 		return error;
-	w->failed = "iol_pool_create";
-	w->pool = iol_pool_create(&w->ring, 0, 0);
-	if (w->pool < 0)
-		return w->pool;
-	w->failed = "malloc";
-	w->free_slots = malloc(nr * sizeof(*w->free_slots));
-	if (!w->free_slots)
-		return -ENOMEM;
-	while (w->nr_free_slots < nr) {
-		w->free_slots[w->nr_free_slots] = nr - 1 - w->nr_free_slots;
-		w->nr_free_slots++;
-	}
-	files_init(&w->files, w->server->root, &w->ring, nr, &w->stats);
+	files_init(&w->files, w->server->root, &w->ring, &w->stats);
 	return 0;
 }
 
@@ -212,10 +195,8 @@ static void ring_end(struct worker *w)
 {
 	io_uring_submit(&w->ring);
 	io_uring_queue_exit(&w->ring);
-	close(w->pool);
 	close(w->listen_fd);
 	close(w->stop_fd);
-	free(w->free_slots);
 	text_free(&w->log.lines);
 }
 

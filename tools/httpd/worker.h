@@ -35,7 +35,6 @@ struct worker {
 	int			stop_fd;	/* eventfd: shut down gracefully */
 	uint64_t		stop_value;
 	struct io_uring		ring;
-	int			pool;
 	struct files		files;
 	struct access_log	log;
 	struct response_clock	clock;
@@ -45,8 +44,6 @@ struct worker {
 	time_t			drain_until;
 	TAILQ_HEAD(, conn)	conns;
 	TAILQ_HEAD(conn_queue, conn) waiting[WAIT_NR];
-	unsigned int		*free_slots;
-	unsigned int		nr_free_slots;
 };
 
 /* Starts the thread; server->ready tells when it serves, or has failed. */

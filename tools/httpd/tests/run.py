@@ -671,8 +671,9 @@ def body_bytes_are_never_copied(site):
     print(f"# {body} bytes of bodies, {change['bytes_sent']} sent, "
           f"{change.get('iolite_copied_alloc')} copied for headers")
     same("bytes copied for other reasons than headers", copied, {})
-    same("bytes copied for headers, as the kernel and as the server counts them",
-         change["iolite_copied_alloc"], change["memory_bytes"])
+    # a header that finds no room in its socket is copied again
+    true(f"no more was copied for headers than they have: {change}",
+         change["iolite_copied_alloc"] <= 2 * change["memory_bytes"])
     true(f"headers and bodies are all that was sent: {change}",
          body + change["memory_bytes"] <= change["bytes_sent"] + 100_000)
     true("bodies were sent by reference", change["iolite_sent_bytes"] >= body)
@@ -684,7 +685,7 @@ def nothing_is_left_when_the_clients_are_gone(site):
 
     def clean():
         state.update(site.counters())
-        kept = state["files_kept"] + state["answers_kept"]
+        kept = state["files_kept"]
         return (state["connections_open"] <= (1 if site.args.counters is None else 0)
                 and state.get("iolite_aggregates", kept) == kept)
 
@@ -748,7 +749,7 @@ def a_file_that_shrinks_while_it_is_sent_ends_the_connection(site):
 # ---- The process; it must run on this machine ----
 
 @test
-def few_file_pages_make_it_slow_but_not_wrong(site):
+def few_file_pages_are_enough(site):
     limit = "/proc/sys/vm/iolite_max_user_pages"
     if not site.args.pid or not os.access(limit, os.W_OK):
         raise Skip("--pid was not given, or no right to write " + limit)
@@ -759,12 +760,11 @@ def few_file_pages_make_it_slow_but_not_wrong(site):
         try:
             with site.client(timeout=300) as c:
                 r = c.get(target)
-                same_bytes(target, r.body, data if r.status == 200 else r.body)
+                same_bytes(target, r.body, data)
                 results.append(r.status)
         except (AssertionError, OSError, Closed) as e:
             results.append(repr(e))
 
-    before = site.counters()
     with open(limit, encoding="ascii") as f:
         old = f.read()
     try:
@@ -778,10 +778,7 @@ def few_file_pages_make_it_slow_but_not_wrong(site):
     finally:
         with open(limit, "w", encoding="ascii") as f:
             f.write(old)
-    true(f"all are right or refused, and one is right: {results}",
-         200 in results and set(results) <= {200, 503})
-    true("the limit was met", site.counters()["memory_retries"] > before["memory_retries"])
-    site.serves()
+    same("what is sent is held by nobody", results, [200] * 6)
 
 
 @test
