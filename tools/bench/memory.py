@@ -18,7 +18,9 @@ MIB = 1 << 20
 # stall's mechanism and where the file is -> title. tmpfs has a folio for each page.
 PEERS = {("read+send", "ext4"): "read + send", ("sendfile", "ext4"): "sendfile"}
 OWN = {("iolite-read", "ext4"): "IO-Lite, read", ("iolite-read", "tmpfs"): "IO-Lite, read, pages",
-       ("iolite-kept", "ext4"): "IO-Lite, kept"}
+       ("iolite-kept", "ext4"): "IO-Lite, kept",
+       ("iolite-transmit", "tmpfs"): "IO-Lite, TRANSMIT, pages",
+       ("iolite-transmit-kept", "ext4"): "IO-Lite, TRANSMIT, kept"}
 CLIENTS = (1, 10, 100, 500, 1000, 2000)
 PORT = 9000
 

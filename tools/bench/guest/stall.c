@@ -8,6 +8,8 @@
  * sendfile	what the socket takes
  * iolite-read	an aggregate that each connection reads for itself
  * iolite-kept	a copy of one aggregate
+ * iolite-transmit	the file, by TRANSMIT
+ * iolite-transmit-kept	one aggregate, by TRANSMIT
  *
  * Clients do not read what they are sent, and the memory that this takes is
  * what the benchmark wants to know.  Each mechanism is written as a server would
@@ -116,14 +118,24 @@ static int check(int ret, const char *what)
 
 enum { ACCEPT = MAX_CLIENTS, FILLED };
 
-static void begin_send(struct io_uring *ring, int fd, int kept)
+static const int flags = MSG_WAITALL | MSG_NOSIGNAL;
+
+static void transmit(struct io_uring *ring, int fd, int kept)
 {
-	struct io_uring_sqe *sqe;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (kept)
+		iol_prep_transmit_slot(sqe, fd, NULL, 0, MAX_CLIENTS, 0, 0, flags);
+	else
+		iol_prep_transmit(sqe, fd, NULL, 0, file, (unsigned int)size, 0, flags);
+	io_uring_sqe_set_data64(sqe, (unsigned int)fd);
+}
+
+static void fill_and_write(struct io_uring *ring, int fd, int kept)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 	unsigned int slot = (unsigned int)fd;
 
-	if (fd >= MAX_CLIENTS)
-		errx(1, "too many clients");
-	sqe = io_uring_get_sqe(ring);
 	if (kept)
 		iol_prep_dup(sqe, MAX_CLIENTS, slot);
 	else
@@ -131,7 +143,7 @@ static void begin_send(struct io_uring *ring, int fd, int kept)
 	io_uring_sqe_set_flags(sqe, IOSQE_IO_LINK);
 	io_uring_sqe_set_data64(sqe, FILLED);
 	sqe = io_uring_get_sqe(ring);
-	iol_prep_send(sqe, fd, slot, 0, MSG_WAITALL | MSG_NOSIGNAL);
+	iol_prep_send(sqe, fd, slot, 0, flags);
 	iol_sqe_set_flags(sqe, IOLITE_WRITE_FREE);
 	io_uring_sqe_set_data64(sqe, slot);
 }
@@ -144,7 +156,7 @@ static void begin_accept(struct io_uring *ring)
 	io_uring_sqe_set_data64(sqe, ACCEPT);
 }
 
-static void serve_by_iolite(int kept)
+static void serve_by_iolite(void (*begin_send)(struct io_uring *ring, int fd, int kept), int kept)
 {
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -168,7 +180,9 @@ static void serve_by_iolite(int kept)
 		check(io_uring_submit(&ring), "submit");
 		check(io_uring_wait_cqe(&ring, &cqe), "wait");
 		if (cqe->user_data == ACCEPT) {
-			begin_send(&ring, check(cqe->res, "accept"), kept);
+			if (check(cqe->res, "accept") >= MAX_CLIENTS)
+				errx(1, "too many clients");
+			begin_send(&ring, cqe->res, kept);
 			if (!(cqe->flags & IORING_CQE_F_MORE))
 				begin_accept(&ring);
 		} else if (cqe->user_data == FILLED) {
@@ -209,8 +223,12 @@ int main(int argc, char **argv)
 	else if (!strcmp(argv[1], "sendfile"))
 		serve_by_epoll(send_by_sendfile);
 	else if (!strcmp(argv[1], "iolite-read"))
-		serve_by_iolite(0);
+		serve_by_iolite(fill_and_write, 0);
 	else if (!strcmp(argv[1], "iolite-kept"))
-		serve_by_iolite(1);
+		serve_by_iolite(fill_and_write, 1);
+	else if (!strcmp(argv[1], "iolite-transmit"))
+		serve_by_iolite(transmit, 0);
+	else if (!strcmp(argv[1], "iolite-transmit-kept"))
+		serve_by_iolite(transmit, 1);
 	errx(2, "%s is no mechanism", argv[1]);
 }
