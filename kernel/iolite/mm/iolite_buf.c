@@ -79,8 +79,8 @@ void __iolite_buf_free(struct iolite_buf *buf)
 /**
  * iolite_current_objcg - whom to charge in iolite_charge_pages()
  *
- * Return: the current task's memory cgroup, without a reference of its own;
- * NULL for the root's, which has no limit.
+ * Return: the current task's memory cgroup, with a reference for
+ * obj_cgroup_put(); NULL for the root's, which has no limit.
  */
 #ifdef CONFIG_MEMCG
 struct obj_cgroup *iolite_current_objcg(void)
@@ -90,7 +90,11 @@ struct obj_cgroup *iolite_current_objcg(void)
 	if (mem_cgroup_disabled())
 		return NULL;
 	objcg = current_obj_cgroup();
-	return obj_cgroup_is_root(objcg) ? NULL : objcg;
+	if (obj_cgroup_is_root(objcg))
+		return NULL;
+	/* The task may be moved to another cgroup while it sleeps. */
+	obj_cgroup_get(objcg);
+	return objcg;
 }
 
 static int iolite_charge_memcg(struct obj_cgroup *objcg, long nr)
@@ -125,9 +129,9 @@ static void iolite_uncharge_memcg(struct obj_cgroup *objcg, long nr)
  * @objcg: iolite_current_objcg() of the reader
  * @nr: pages
  *
- * Whoever reads pays, besides the cgroup that brought the page into the cache:
- * the latter stops paying when the page leaves the cache to make room for a
- * writer's copy, while the reader may hold it for ever.
+ * Whoever reads pays, besides the cgroup that has the page in its cache. The
+ * latter pays for a writer's copy, too, while the page is held: a reader can
+ * push another cgroup no further than his own limit lets him.
  *
  * Return: 0, -EDQUOT at the user's limit, -ENOMEM at the memory cgroup's.
  */

@@ -158,30 +158,6 @@ static void iolite_cached_stats(struct folio *folio, long nr)
 		lruvec_stat_mod_folio(folio, thps, nr);
 }
 
-/*
- * @dst takes over what @src is in the memory cgroup that has it in its cache:
- * @src is paid for by those who hold it (I5), see iolite_charge_pages().  But it
- * has to leave the LRU for that, and while somebody else has it isolated both
- * are charged.
- */
-static void iolite_migrate_memcg(struct folio *dst, struct folio *src)
-{
-	bool isolated = folio_isolate_lru(src);
-
-	if (folio_test_clear_active(src))
-		folio_set_active(dst);
-	if (folio_test_clear_unevictable(src))
-		folio_set_unevictable(dst);
-	iolite_cached_stats(src, -folio_nr_pages(src));
-	if (isolated) {
-		mem_cgroup_migrate(src, dst);
-		folio_put(src);
-	} else {
-		mem_cgroup_replace_folio(src, dst);
-	}
-	iolite_cached_stats(dst, folio_nr_pages(dst));
-}
-
 /**
  * iolite_migrate_shared - copy a folio and switch the mapping to the copy
  * @mapping: of both
@@ -194,6 +170,9 @@ static void iolite_migrate_memcg(struct folio *dst, struct folio *src)
  * is never frozen: its readers take and drop plain references at any moment.
  * The switch is made like that of replace_page_cache_folio(): lookups check the
  * mapping again once they have a reference.
+ *
+ * @src stays on the LRU, and stays charged to the memory cgroup that had it in
+ * its cache until the last reader lets go: an skb pays for bytes, not for folios.
  *
  * Return: 0 or -EHWPOISON.
  */
@@ -208,6 +187,8 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 	if (ret)
 		return ret;
 
+	mem_cgroup_replace_folio(src, dst);
+
 	dst->index = src->index;
 	dst->mapping = mapping;
 	folio_ref_add(dst, nr);
@@ -215,6 +196,8 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 		__folio_set_swapbacked(dst);
 	if (folio_test_referenced(src))
 		folio_set_referenced(dst);
+	if (folio_test_active(src))
+		folio_set_active(dst);
 	if (folio_test_workingset(src))
 		folio_set_workingset(dst);
 	if (folio_test_mappedtodisk(src))
@@ -227,11 +210,12 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 	if (src_private)
 		folio_attach_private(dst, folio_detach_private(src));
 	folio_mark_uptodate(dst);
-	iolite_migrate_memcg(dst, src);
 
 	xas_lock_irq(&xas);
 	xas_store(&xas, dst);
 	src->mapping = NULL;
+	iolite_cached_stats(src, -nr);
+	iolite_cached_stats(dst, nr);
 	xas_unlock_irq(&xas);
 
 	folio_put_refs(src, nr);

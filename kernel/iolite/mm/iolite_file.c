@@ -68,14 +68,20 @@ static int iolite_sink_ref(struct iolite_sink *sink, struct folio *folio, size_t
 }
 
 /* For who sends the bytes at once, and holds them no longer than that */
-static int iolite_sink_bvec(struct iolite_sink *sink, struct folio *folio, size_t offset,
-			    size_t bytes)
+static size_t iolite_sink_bvec(struct iov_iter *i, struct folio *folio, size_t offset,
+			       size_t bytes)
 {
-	if (sink->nr == sink->max)
-		return -ENOSPC;
+	struct iolite_sink *sink = i->iolite;
+	int ret = iolite_seal_folio(folio, sink->nowait);
+
+	if (ret || sink->nr == sink->max) {
+		sink->error = ret > 0 ? -ENOTBLK : ret ?: -ENOSPC;
+		return 0;
+	}
 	folio_get(folio);
 	bvec_set_folio(&sink->bvecs[sink->nr++], folio, bytes, offset);
-	return 0;
+	i->count -= bytes;
+	return bytes;
 }
 
 /* Bytes of @page, or zeroes, become a slice of a new pool buffer. */
@@ -153,12 +159,12 @@ size_t iolite_sink_folio(struct iov_iter *i, struct folio *folio, size_t offset,
 	bytes = min(bytes, i->count);
 	if (!bytes)
 		return 0;
-	ret = iolite_seal_folio(folio, sink->nowait);
 	if (sink->bvecs)
-		ret = ret > 0 ? -ENOTBLK : ret ?: iolite_sink_bvec(sink, folio, offset, bytes);
+		return iolite_sink_bvec(i, folio, offset, bytes);
+	ret = iolite_seal_folio(folio, sink->nowait);
 	if (ret > 0)
 		return iolite_sink_all(i, folio_page(folio, 0), offset, bytes, ret);
-	if (!ret && !sink->bvecs)
+	if (!ret)
 		ret = iolite_sink_ref(sink, folio, offset, bytes, i->count);
 	if (ret) {
 		sink->error = ret;
@@ -305,6 +311,7 @@ static ssize_t iolite_read_copy(struct kiocb *iocb, size_t len, struct iolite_si
 ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sink)
 {
 	struct file *file = iocb->ki_filp;
+	ssize_t ret;
 
 	/* Who waits for a folio by call-back must not sleep for another. */
 	sink->nowait = iocb->ki_flags & (IOCB_NOWAIT | IOCB_WAITQ);
@@ -321,7 +328,9 @@ ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sin
 	if (!iolite_can_share(file))
 		return iolite_read_copy(iocb, len, sink, IOLITE_COPY_FS);
 	sink->objcg = iolite_current_objcg();
-	return iolite_read_ref(iocb, len, sink);
+	ret = iolite_read_ref(iocb, len, sink);
+	obj_cgroup_put(sink->objcg);
+	return ret;
 }
 
 /**
@@ -351,6 +360,8 @@ ssize_t iolite_gather(struct kiocb *iocb, size_t len, struct bio_vec *bvecs, uns
 
 	if (!(iocb->ki_flags & IOCB_DIRECT) && iolite_can_share(iocb->ki_filp))
 		ret = iolite_read_ref(iocb, len, &sink);
+	if (ret > 0)
+		iolite_stat_add(IOLITE_STAT_SHARED_BYTES, ret);
 	*nr = sink.nr;
 	return ret;
 }

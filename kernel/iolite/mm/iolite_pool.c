@@ -44,6 +44,7 @@
  * @max_bytes: limit on @bytes
  * @lock: protects all below, and folio->private of chunks
  * @bytes: memory in chunks
+ * @kept: memory in @free
  * @free: chunks without buffers that nobody else holds, by order
  * @pending: chunks without buffers that had other references when last seen
  * @small: the chunk that small buffers are cut from, or NULL
@@ -59,6 +60,7 @@ struct iolite_pool {
 	u64			max_bytes;
 	spinlock_t		lock;		/* protects all below */
 	u64			bytes;
+	u64			kept;
 	struct list_head	free[IOLITE_POOL_ORDERS];
 	struct list_head	pending;
 	struct folio		*small;
@@ -200,13 +202,34 @@ bool iolite_pool_shares_whole(const struct iolite_pool *pool)
 	return pool->flags & IOLITE_POOL_SHARE_WHOLE;
 }
 
+/*
+ * What a pool keeps for reuse others cannot have: of the same user, as it counts
+ * as his, or of the same memory cgroup.  So it keeps little.
+ */
+static u64 iolite_pool_keep(void)
+{
+	return READ_ONCE(sysctl_iolite_max_pool_bytes) / 64;
+}
+
 static void iolite_pool_link(struct iolite_pool *pool, struct folio *folio)
 {
 	lockdep_assert_held(&pool->lock);
-	if (folio_ref_count(folio) == 1)
-		list_add(&folio->lru, &pool->free[folio_order(folio)]);
-	else
+	if (folio_ref_count(folio) > 1) {
 		list_add_tail(&folio->lru, &pool->pending);
+	} else if (pool->kept + folio_size(folio) <= iolite_pool_keep()) {
+		pool->kept += folio_size(folio);
+		list_add(&folio->lru, &pool->free[folio_order(folio)]);
+	} else {
+		pool->bytes -= folio_size(folio);
+		iolite_chunk_drop(pool, folio);
+	}
+}
+
+static void iolite_pool_unlink(struct iolite_pool *pool, struct folio *folio)
+{
+	lockdep_assert_held(&pool->lock);
+	pool->kept -= folio_size(folio);
+	list_del(&folio->lru);
 }
 
 /* Chunks are let go by skbs about in the order in which they became pending. */
@@ -226,19 +249,9 @@ static void iolite_pool_reap(struct iolite_pool *pool, unsigned long max)
 	}
 }
 
-/* Make room for @bytes by giving up free chunks. Those of other pools of the user stay. */
-static bool iolite_pool_reserve(struct iolite_pool *pool, u64 bytes, struct list_head *drop)
+static bool iolite_pool_reserve(struct iolite_pool *pool, u64 bytes)
 {
-	int order;
-
 	lockdep_assert_held(&pool->lock);
-	for (order = 0; order < IOLITE_POOL_ORDERS; order++) {
-		while (pool->bytes + bytes > pool->max_bytes &&
-		       !list_empty(&pool->free[order])) {
-			list_move(pool->free[order].next, drop);
-			pool->bytes -= PAGE_SIZE << order;
-		}
-	}
 	if (pool->bytes + bytes > pool->max_bytes)
 		return false;
 	if (atomic_long_add_return(bytes, &pool->user->iolite_pool_bytes) >
@@ -250,32 +263,48 @@ static bool iolite_pool_reserve(struct iolite_pool *pool, u64 bytes, struct list
 	return true;
 }
 
+/* Give up chunks without buffers, those of this pool at least. */
+static void iolite_pool_shrink(struct iolite_pool *pool)
+{
+	int order;
+
+	lockdep_assert_held(&pool->lock);
+	for (order = 0; order < IOLITE_POOL_ORDERS; order++) {
+		struct folio *folio, *next;
+
+		list_for_each_entry_safe(folio, next, &pool->free[order], lru) {
+			iolite_pool_unlink(pool, folio);
+			pool->bytes -= folio_size(folio);
+			iolite_chunk_drop(pool, folio);
+		}
+	}
+}
+
 static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int order, bool zero)
 {
 	gfp_t gfp = order ? GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY : IOLITE_GFP;
 	struct folio *folio;
-	LIST_HEAD(drop);
 	bool room;
 
 	spin_lock(&pool->lock);
 	iolite_pool_reap(pool, IOLITE_REAP_BATCH);
 	folio = list_first_entry_or_null(&pool->free[order], struct folio, lru);
 	if (folio) {
-		list_del(&folio->lru);
+		iolite_pool_unlink(pool, folio);
 		folio->private = (void *)1UL;
 		spin_unlock(&pool->lock);
 		if (zero)
 			folio_zero_range(folio, 0, folio_size(folio));
 		return folio;
 	}
-	room = iolite_pool_reserve(pool, PAGE_SIZE << order, &drop);
+	room = iolite_pool_reserve(pool, PAGE_SIZE << order);
 	if (!room) {
 		/* Some slow receiver may have been looked at all the time. */
 		iolite_pool_reap(pool, ULONG_MAX);
-		room = iolite_pool_reserve(pool, PAGE_SIZE << order, &drop);
+		iolite_pool_shrink(pool);
+		room = iolite_pool_reserve(pool, PAGE_SIZE << order);
 	}
 	spin_unlock(&pool->lock);
-	iolite_chunks_drop(pool, &drop);
 	if (!room)
 		return ERR_PTR(-ENOBUFS);
 
