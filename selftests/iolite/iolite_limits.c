@@ -500,7 +500,12 @@ static int in_cgroup(const char *name, int (*job)(void *arg), void *arg)
 	return status;
 }
 
-/* Reads a file that is in the cache for another cgroup until it may not any more */
+#define HUGE_PAGE	(2 << 20)
+
+/*
+ * Reads a file that is in the cache for another cgroup until it may not any more.
+ * In steps of 2 MiB: a task that has nothing left at all is killed by its next fault.
+ */
 static int hold_many(void *arg)
 {
 	int fd = *(int *)arg, i, res = 0;
@@ -508,28 +513,28 @@ static int hold_many(void *arg)
 
 	if (ring_open(&r, 1024))
 		return 2;
-	for (i = 0; i < 1000; i++) {
-		res = op_read(&r, i, fd, 0, FILE_PAGES * PAGE);
-		if (res < FILE_PAGES * PAGE)
-			break;
-		if (i == 4 && cgroup_current("reader") < 4 * FILE_PAGES * PAGE)
+	for (i = 0; i < 1000 && res >= 0; i++) {
+		res = op_read(&r, i, fd, 0, 1);
+		if (i == 4 && cgroup_current("reader") < 4 * HUGE_PAGE)
 			return 3;
 	}
-	if (i == 1000)
-		return 4;
-	/* the last may have been short */
-	if (res > 0)
-		res = op_read(&r, i + 1, fd, 0, FILE_PAGES * PAGE);
-	if (res > 0)
-		return 5;
-	return res == -ENOMEM ? 0 : 6;
+	return res == -ENOMEM ? 0 : 4;
 }
 
 TEST_F_TIMEOUT(user, held_pages_are_charged_to_the_cgroup_of_who_holds, 60)
 {
+	char *data = xmalloc(HUGE_PAGE);
+	int fd;
+
+	NEED_FS(FS_HUGE);
 	if (make_cgroup("reader", 16 * MB))
 		SKIP(return, "needs cgroup2 and CONFIG_MEMCG");
-	EXPECT_EQ(0, in_cgroup("reader", hold_many, &self->fd));
+	fd = fs_file(FS_HUGE, 0, NULL);
+	memset(data, 1, HUGE_PAGE);
+	ASSERT_EQ(HUGE_PAGE, write_full(fd, data, HUGE_PAGE));
+	EXPECT_EQ(0, in_cgroup("reader", hold_many, &fd));
+	close(fd);
+	free(data);
 	rmdir(CGROUP "/reader");
 	umount(CGROUP);
 }

@@ -289,7 +289,7 @@ int io_register_iolite_pool(struct iolite_reg_pool __user *arg)
 	if (put_user(-1, &arg->fd))
 		return -EFAULT;
 
-	ret = iolite_pool_create(reg.flags, reg.max_bytes, &pool);
+	ret = iolite_pool_create(current_user(), reg.flags, reg.max_bytes, &pool);
 	if (ret)
 		return ret;
 	ret = iolite_pool_install_fd(pool);

@@ -259,7 +259,7 @@ int io_iolite_sink_start(struct io_ring_ctx *ctx, struct iolite_sink *sink,
 	table = ctx->iolite;
 	if (unlikely(!table))
 		goto unlock;
-	ret = table->pool ? 0 : iolite_pool_create(0, 0, &table->pool);
+	ret = table->pool ? 0 : iolite_pool_create(table->user, 0, 0, &table->pool);
 	if (unlikely(ret))
 		goto unlock;
 	sink->pool = table->pool;

@@ -32,10 +32,14 @@
 /* Bvecs of one sendmsg(), on the stack: a packet has 17 frags */
 #define IO_IOLITE_TRANSMIT_BVECS	34
 
-/* Read at once where the bytes have to be copied */
+/* Read at once where the bytes have to be copied: no more than the socket has room for */
 #define IO_IOLITE_TRANSMIT_COPY		SZ_256K
 
-/* Internal to flags: the source was found; what comes next has to be read by io-wq */
+/*
+ * Internal to flags: the stack was told that more comes; the source was found;
+ * what comes next has to be read by io-wq
+ */
+#define IO_IOLITE_CORKED		(1U << 13)
 #define IO_IOLITE_STARTED		(1U << 14)
 #define IO_IOLITE_WAIT_FOR_FILE		(1U << 15)
 
@@ -149,7 +153,8 @@ static int io_iolite_transmit_slot(struct io_kiocb *req, struct io_iolite_transm
 		return -EBUSY;
 	if (tx->pos > obj->agg.len)
 		return -EINVAL;
-	left = obj->agg.len - tx->pos;
+	/* the result has to fit, with the header */
+	left = min(obj->agg.len - tx->pos, MAX_RW_COUNT - IOLITE_TRANSMIT_HEADER_MAX);
 	tx->len = tx->len ? min(tx->len, left) : left;
 	return 0;
 }
@@ -199,13 +204,15 @@ static int io_iolite_transmit_kiocb(struct io_iolite_transmit *tx, struct kiocb 
 
 	init_sync_kiocb(kiocb, from);
 	kiocb->ki_pos = pos;
+	/* a socket takes bytes in no alignment that direct reads could go on from */
+	kiocb->ki_flags &= ~IOCB_DIRECT;
 	ret = rw_verify_area(READ, from, &pos, tx->len);
 	if (unlikely(ret))
 		return ret;
 	/* in io-wq reading may sleep, even where sending has to be polled */
 	if (issue_flags & IO_URING_F_IOWQ || io_iolite_is_memory(from))
 		return 0;
-	if (!(from->f_mode & FMODE_NOWAIT) || kiocb->ki_flags & IOCB_DIRECT)
+	if (!(from->f_mode & FMODE_NOWAIT))
 		return -EAGAIN;
 	kiocb->ki_flags |= IOCB_NOWAIT;
 	return 0;
@@ -265,9 +272,9 @@ static int io_iolite_parts_header(struct io_iolite_transmit *tx, struct iolite_p
 }
 
 /* The next bytes of the file, by reference or, where that is impossible, copied */
-static ssize_t io_iolite_parts_file(struct io_iolite_transmit *tx, struct iolite_sink *sink,
-				    struct io_iolite_parts *parts, size_t len,
-				    unsigned int issue_flags)
+static ssize_t io_iolite_parts_file(struct io_iolite_transmit *tx, const struct sock *sk,
+				    struct iolite_sink *sink, struct io_iolite_parts *parts,
+				    size_t len, unsigned int issue_flags)
 {
 	unsigned int room = ARRAY_SIZE(parts->bvecs) - parts->nr;
 	struct bio_vec *bvecs = parts->bvecs + parts->nr;
@@ -284,9 +291,12 @@ static ssize_t io_iolite_parts_file(struct io_iolite_transmit *tx, struct iolite
 		iolite_agg_init(&parts->copy);
 		parts->copied = true;
 		sink->agg = &parts->copy;
-		ret = iolite_read_iter(&kiocb, min(len, IO_IOLITE_TRANSMIT_COPY), sink);
+		room = clamp(sk_stream_wspace(sk), (int)PAGE_SIZE, IO_IOLITE_TRANSMIT_COPY);
+		ret = iolite_read_iter(&kiocb, min_t(size_t, len, room), sink);
 		if (ret > 0) {
-			parts->nr += iolite_agg_bvecs(&parts->copy, 0, ret, bvecs, room, &bytes);
+			parts->nr += iolite_agg_bvecs(&parts->copy, 0, ret, bvecs,
+						      ARRAY_SIZE(parts->bvecs) - parts->nr,
+						      &bytes);
 			ret = bytes;
 		}
 	}
@@ -323,8 +333,11 @@ static ssize_t io_iolite_parts_send(struct io_iolite_transmit *tx, struct socket
 	ssize_t ret;
 
 	msg.msg_flags = (tx->msg_flags & MSG_MORE) | MSG_NOSIGNAL;
-	if (parts->more)
+	tx->flags &= ~IO_IOLITE_CORKED;
+	if (parts->more) {
 		msg.msg_flags |= MSG_MORE;
+		tx->flags |= IO_IOLITE_CORKED;
+	}
 	if (issue_flags & IO_URING_F_NONBLOCK || tx->msg_flags & MSG_DONTWAIT)
 		msg.msg_flags |= MSG_DONTWAIT;
 	if (by_ref)
@@ -376,9 +389,12 @@ static int io_iolite_transmit_some(struct io_kiocb *req, struct io_iolite_transm
 	if (len && slot)
 		ret = io_iolite_parts_slot(req, tx, &parts, len);
 	else if (len)
-		ret = io_iolite_parts_file(tx, sink, &parts, len, issue_flags);
+		ret = io_iolite_parts_file(tx, sock->sk, sink, &parts, len, issue_flags);
 	if (ret < 0) {
-		if (ret == -EAGAIN && !(issue_flags & IO_URING_F_IOWQ))
+		/* From io-wq, where reading may sleep, it is what the file has to say. */
+		if (ret == -EAGAIN && issue_flags & IO_URING_F_IOWQ)
+			req->flags |= REQ_F_NOWAIT;
+		else if (ret == -EAGAIN)
 			tx->flags |= IO_IOLITE_WAIT_FOR_FILE;
 		goto out;
 	}
@@ -419,6 +435,11 @@ static int io_iolite_transmit_all(struct io_kiocb *req, struct io_iolite_transmi
 		ret = io_iolite_transmit_some(req, tx, sock, &sink, issue_flags);
 	} while (ret > 0);
 	io_iolite_sink_end(&sink, issue_flags);
+
+	/* nothing comes any more, as with sendfile(2) */
+	if (ret != -EAGAIN && tx->flags & IO_IOLITE_CORKED && !(tx->msg_flags & MSG_MORE) &&
+	    sock->ops->splice_eof)
+		sock->ops->splice_eof(sock);
 	if (tx->done != done)
 		io_iolite_poll_again(req);
 	return ret;

@@ -80,7 +80,7 @@ static int agg_test_init(struct kunit *test)
 	test->priv = t;
 	t->nodes_before = iolite_stat_read(IOLITE_STAT_NODES);
 	prandom_seed_state(&t->rnd, 1);
-	KUNIT_ASSERT_EQ(test, iolite_pool_create(0, 0, &t->pool), 0);
+	KUNIT_ASSERT_EQ(test, iolite_pool_create(current_user(), 0, 0, &t->pool), 0);
 	for (i = 0; i < NR_BUFS; i++) {
 		iolite_agg_init(&agg);
 		KUNIT_ASSERT_EQ(test, iolite_pool_alloc(t->pool, BUF_BYTES, &agg), 0);

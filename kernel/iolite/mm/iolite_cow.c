@@ -335,7 +335,7 @@ vm_fault_t __iolite_shared_fault(struct folio *folio)
 }
 
 /**
- * iolite_pin_folio - pin a page-cache folio for DMA that may write to it
+ * __iolite_pin_folio - pin a page-cache folio for DMA that may write to it
  * @mapping: of the file
  * @folio: found there, with a reference of the caller's, not locked
  *
@@ -344,22 +344,28 @@ vm_fault_t __iolite_shared_fault(struct folio *folio)
  * Return: the folio at its place, pinned; -EAGAIN if a writer replaced @folio,
  * or -ENOMEM.
  */
-struct folio *iolite_pin_folio(struct address_space *mapping, struct folio *folio)
+struct folio *__iolite_pin_folio(struct address_space *mapping, struct folio *folio)
 {
+	struct folio *old = folio;
 	int ret = -EAGAIN;
 
-	folio_get(folio);
 	folio_lock(folio);
-	if (folio->mapping == mapping && folio_test_sealed(folio)) {
-		folio = iolite_write_folio(folio, false);
-		if (IS_ERR(folio))
+	if (folio->mapping == mapping && folio_test_sealed(folio) &&
+	    !iolite_unseal(folio, false)) {
+		folio_get(old);
+		folio = iolite_cow(old);
+		if (IS_ERR(folio)) {
+			folio_unlock(old);
+			folio_put(old);
 			return folio;
+		}
 	}
 	/* Under the lock: whoever seals next sees it pinned. */
 	if (!folio_test_sealed(folio))
 		ret = try_grab_folio(folio, 1, FOLL_PIN);
 	folio_unlock(folio);
-	folio_put(folio);
+	if (folio != old)
+		folio_put(folio);
 	return ret ? ERR_PTR(ret) : folio;
 }
 

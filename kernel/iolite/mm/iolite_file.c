@@ -23,21 +23,26 @@
 #define IOLITE_COPY_PIECE	SZ_256K
 #define IOLITE_COPY_BVECS	16
 
-/* Charge once for all that is left to read, and only at a limit folio by folio. */
+/* Pages that are charged in advance, as many as a memory cgroup's stock has */
+#define IOLITE_CHARGE_BATCH	64L
+
+/* Charge for a few folios at once, and near a limit folio by folio. */
 static int iolite_sink_charge(struct iolite_sink *sink, long nr, size_t left)
 {
-	long all = max_t(long, nr, DIV_ROUND_UP(left, PAGE_SIZE));
-	int ret;
+	long some = max(nr, min_t(long, DIV_ROUND_UP(left, PAGE_SIZE), IOLITE_CHARGE_BATCH));
+	int ret = -EDQUOT;
 
 	if (sink->charged >= nr)
 		return 0;
-	ret = iolite_charge_pages(sink->user, sink->objcg, all);
-	if (ret && all > nr) {
-		all = nr;
-		ret = iolite_charge_pages(sink->user, sink->objcg, all);
+	if (some > nr && !sink->near_limit)
+		ret = iolite_charge_pages(sink->user, sink->objcg, some);
+	if (ret) {
+		sink->near_limit = some > nr;
+		some = nr;
+		ret = iolite_charge_pages(sink->user, sink->objcg, some);
 	}
 	if (!ret)
-		sink->charged += all;
+		sink->charged += some;
 	return ret;
 }
 
@@ -209,11 +214,12 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 
 	sink->error = 0;
 	sink->charged = 0;
+	sink->near_limit = false;
 	ret = iocb->ki_filp->f_op->read_iter(iocb, &iter);
 	if (sink->charged)
 		iolite_uncharge_pages(sink->user, sink->objcg, sink->charged);
-	/* The file system only knows that the iterator refused: -EFAULT */
-	if (ret < 0 && sink->error)
+	/* The file system only knows that the iterator refused: -EFAULT, or nothing */
+	if (ret <= 0 && sink->error)
 		ret = sink->error;
 	return ret;
 }

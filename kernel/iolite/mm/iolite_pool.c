@@ -71,6 +71,7 @@ static const struct file_operations iolite_pool_fops;
 
 /**
  * iolite_pool_create - make an empty pool
+ * @user: whose memory its memory counts as
  * @flags: IOLITE_POOL_*
  * @max_bytes: memory at most; 0 for the default, which is also the most that
  *	can be asked for
@@ -78,7 +79,8 @@ static const struct file_operations iolite_pool_fops;
  *
  * Return: 0, -EINVAL for unknown flags, -E2BIG for too much, -ENOMEM.
  */
-int iolite_pool_create(unsigned int flags, u64 max_bytes, struct iolite_pool **poolp)
+int iolite_pool_create(struct user_struct *user, unsigned int flags, u64 max_bytes,
+		       struct iolite_pool **poolp)
 {
 	u64 limit = READ_ONCE(sysctl_iolite_max_pool_bytes);
 	struct iolite_pool *pool;
@@ -93,7 +95,7 @@ int iolite_pool_create(unsigned int flags, u64 max_bytes, struct iolite_pool **p
 		return -ENOMEM;
 	refcount_set(&pool->ref, 1);
 	pool->flags = flags;
-	pool->user = get_uid(current_user());
+	pool->user = get_uid(user);
 	pool->max_bytes = max_bytes ?: limit;
 	spin_lock_init(&pool->lock);
 	for (i = 0; i < IOLITE_POOL_ORDERS; i++)

@@ -197,7 +197,8 @@ extern unsigned int sysctl_iolite_max_slots;
 
 /* ---- Pools: mm/iolite_pool.c ---- */
 
-int iolite_pool_create(unsigned int flags, u64 max_bytes, struct iolite_pool **poolp);
+int iolite_pool_create(struct user_struct *user, unsigned int flags, u64 max_bytes,
+		       struct iolite_pool **poolp);
 int iolite_pool_install_fd(struct iolite_pool *pool);
 struct iolite_pool *iolite_pool_from_file(struct file *file);
 struct iolite_pool *iolite_pool_get(struct iolite_pool *pool);
@@ -231,6 +232,7 @@ int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr);
  * @user: charged for held page-cache pages
  * @objcg: likewise; set by iolite_read_iter()
  * @charged: pages that @user and @objcg were charged for and nothing holds yet
+ * @near_limit: charge no more than what is needed at once
  * @nowait: do not sleep; set from the kiocb
  * @error: why the iterator took less than it was offered
  */
@@ -243,11 +245,18 @@ struct iolite_sink {
 	struct user_struct	*user;
 	struct obj_cgroup	*objcg;
 	long			charged;
+	bool			near_limit;
 	bool			nowait;
 	int			error;
 };
 
 ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sink);
+/* Has the sink behind an ITER_IOLITE refused to take more? */
+static inline bool iolite_sink_full(const struct iov_iter *i)
+{
+	return i->iolite->error;
+}
+
 ssize_t iolite_gather(struct kiocb *iocb, size_t len, struct bio_vec *bvecs, unsigned int max,
 		      unsigned int *nr);
 

@@ -18,7 +18,7 @@ enum migrate_mode;
 int iolite_seal_folio(struct folio *folio, bool nowait);
 struct folio *iolite_write_folio(struct folio *folio, bool nowait);
 struct folio *iolite_truncate_folio(struct folio *folio);
-struct folio *iolite_pin_folio(struct address_space *mapping, struct folio *folio);
+struct folio *__iolite_pin_folio(struct address_space *mapping, struct folio *folio);
 vm_fault_t __iolite_shared_fault(struct folio *folio);
 bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio);
 int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
@@ -66,7 +66,6 @@ static inline void mapping_set_was_writably_mapped(struct address_space *mapping
 }
 
 #else
-static inline bool mapping_iolite(const struct address_space *mapping) { return false; }
 static inline void mapping_set_was_writably_mapped(struct address_space *mapping) { }
 static inline void mapping_set_iolite(struct address_space *mapping) { }
 static inline void mapping_clear_iolite(struct address_space *mapping) { }
