@@ -197,6 +197,17 @@ size_t iolite_sink_copy(struct iov_iter *i, struct page *page, size_t offset, si
 			       page ? IOLITE_COPY_BUSY : IOLITE_COPY_HOLE);
 }
 
+/**
+ * iolite_sink_full - has what is behind an iterator refused to take more?
+ * @i: of type ITER_IOLITE
+ *
+ * Return: whether it has; iolite_read_iter() knows why.
+ */
+bool iolite_sink_full(const struct iov_iter *i)
+{
+	return i->iolite->error;
+}
+
 static bool iolite_can_share(const struct file *file)
 {
 	return mapping_iolite(file->f_mapping) && !IS_DAX(file_inode(file));

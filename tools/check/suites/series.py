@@ -97,6 +97,20 @@ def changed_functions(name, lines_added):
     return changed + sorted(set(before) ^ set(after))
 
 
+def linked(makefile, name, config):
+    """Whether a directory's Makefile asks for an object, by itself or as a part of another"""
+    for line in makefile:
+        if not re.search(rf"(^|[\s=]){re.escape(name)}(\s|$)", line):
+            continue
+        target = line.split("=")[0]
+        if not all(option in config for option in re.findall(r"\$\(CONFIG_(\w+)\)", target)):
+            continue
+        whole = re.match(r"([\w-]+?)-(?:y|objs|\$\(CONFIG_\w+\))\s*[:+]?$", target)
+        if not whole or whole[1] == "obj" or linked(makefile, whole[1] + ".o", config):
+            return True
+    return False
+
+
 def compiled(out, names):
     """Those of them that the configuration would link into the kernel"""
     with open(os.path.join(TREE, out, ".config"), encoding="utf-8") as f:
@@ -109,12 +123,8 @@ def compiled(out, names):
                 text = f.read().replace("\\\n", " ")
         except FileNotFoundError:
             continue
-        for line in text.splitlines():
-            if re.search(rf"(^|[\s=]){re.escape(base)}(\s|$)", line):
-                options = re.findall(r"\$\(CONFIG_(\w+)\)", line.split("=")[0])
-                if all(option in config for option in options):
-                    found.append(name)
-                    break
+        if linked(text.splitlines(), base, config):
+            found.append(name)
     return found
 
 

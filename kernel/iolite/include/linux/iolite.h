@@ -251,12 +251,7 @@ struct iolite_sink {
 };
 
 ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sink);
-/* Has the sink behind an ITER_IOLITE refused to take more? */
-static inline bool iolite_sink_full(const struct iov_iter *i)
-{
-	return i->iolite->error;
-}
-
+bool iolite_sink_full(const struct iov_iter *i);
 ssize_t iolite_gather(struct kiocb *iocb, size_t len, struct bio_vec *bvecs, unsigned int max,
 		      unsigned int *nr);
 
