@@ -10,6 +10,7 @@
  * holds nothing but what is in its socket.
  */
 #include <linux/kernel.h>
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -39,9 +40,9 @@
  * Internal to flags: the stack was told that more comes; the source was found;
  * what comes next has to be read by io-wq
  */
-#define IO_IOLITE_CORKED		(1U << 13)
-#define IO_IOLITE_STARTED		(1U << 14)
-#define IO_IOLITE_WAIT_FOR_FILE		(1U << 15)
+#define IO_IOLITE_CORKED		BIT(13)
+#define IO_IOLITE_STARTED		BIT(14)
+#define IO_IOLITE_WAIT_FOR_FILE		BIT(15)
 
 /**
  * struct io_iolite_transmit - a TRANSMIT
