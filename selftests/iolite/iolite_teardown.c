@@ -115,7 +115,11 @@ static int hold_requests(struct ring *r)
 		return -EIO;
 	for (i = 0; i < 6; i++) {
 		sqe = sqe_write(r, 40 + i, a[i], 0, MSG_WAITALL);
-		if (i >= 4)
+		if (i >= 4) {
+			sqe = sqe_transmit(r, a[i], data, 1000, 40 + i, 0, 0);
+			sqe.ioprio = IOLITE_TRANSMIT_SLOT;
+		}
+		if (i & 2)
 			sqe.flags = IOSQE_ASYNC;
 		ring_put(r, &sqe);
 	}
@@ -264,7 +268,9 @@ static void churn(unsigned int seed)
 {
 	static char data[200000];
 	struct iolite_extent ext[8];
-	int fd = fs_file(FS_TMPFS, 0, NULL), pool, a, b;
+	/* of ext4 are not only in memory: reading may have to wait for a disk */
+	int fd = fs_file(seed & 2 && !fs_missing(FS_EXT4) ? FS_EXT4 : FS_TMPFS, 0, NULL);
+	int pool, a, b;
 	struct io_uring_cqe cqe;
 	struct ring r;
 	char *at;
@@ -279,7 +285,7 @@ static void churn(unsigned int seed)
 		unsigned int len = 1 + random_below(&seed, 100000);
 		struct io_uring_sqe sqe;
 
-		switch (random_below(&seed, 10)) {
+		switch (random_below(&seed, 13)) {
 		case 0:
 			op_alloc(&r, s, pool, data, len);
 			break;
@@ -303,8 +309,16 @@ static void churn(unsigned int seed)
 			op_seal(&r, s);
 			break;
 		case 8:
-			/* this one may wait; more of them must not pile up */
+		case 9:
+		case 10:
+			/* these may wait; more of them must not pile up */
 			sqe = sqe_write(&r, s, a, 0, MSG_WAITALL);
+			if (random_below(&seed, 2)) {
+				sqe = sqe_transmit(&r, a, data, t * 100, fd, len, t * 5000);
+			} else if (random_below(&seed, 2)) {
+				sqe = sqe_transmit(&r, a, data, t * 100, s, len, t * 100);
+				sqe.ioprio = IOLITE_TRANSMIT_SLOT;
+			}
 			sqe.flags = random_below(&seed, 2) ? IOSQE_ASYNC : 0;
 			sqe.user_data = 1;
 			ring_put(&r, &sqe);
@@ -312,8 +326,13 @@ static void churn(unsigned int seed)
 			while (ring_reap(&r, &cqe, 1) == -ETIME)
 				recv(b, data, sizeof(data), MSG_DONTWAIT);
 			break;
+		case 11:
+			fs_cold(fd);
+			break;
 		default:
 			pwrite(fd, data, len, 0);
+			if (!random_below(&seed, 4) && ftruncate(fd, len))
+				_exit(1);
 			break;
 		}
 	}
