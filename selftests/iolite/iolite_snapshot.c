@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +20,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -361,6 +364,53 @@ static char *map_file(struct subject *s, int prot)
 	return map == MAP_FAILED ? NULL : map;
 }
 
+/* Continues whatever faults: a page that a copy has replaced does once more */
+static void *continue_faults(void *arg)
+{
+	int uffd = *(int *)arg;
+	struct uffd_msg msg;
+
+	while (read(uffd, &msg, sizeof(msg)) == sizeof(msg) &&
+	       msg.event == UFFD_EVENT_PAGEFAULT) {
+		struct uffdio_continue go = {
+			.range.start = msg.arg.pagefault.address & ~(__u64)(PAGE - 1),
+			.range.len = PAGE,
+		};
+
+		ioctl(uffd, UFFDIO_CONTINUE, &go);
+	}
+	return NULL;
+}
+
+/* UFFDIO_CONTINUE puts what is in the cache into the page table without a fault */
+static int store_after_uffd_continue(struct subject *s, const char *other)
+{
+	size_t len = (SIZE + PAGE - 1) & ~(size_t)(PAGE - 1);
+	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY), off;
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MINOR_SHMEM };
+	char *map = map_file(s, PROT_READ | PROT_WRITE);
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MINOR };
+	struct uffdio_continue go = { };
+	int ret = -EOPNOTSUPP;
+	pthread_t handler;
+
+	if (!map)
+		return -errno;
+	reg.range.start = go.range.start = (uintptr_t)map;
+	reg.range.len = go.range.len = len;
+	if (uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api) && !ioctl(uffd, UFFDIO_REGISTER, &reg)) {
+		ret = ioctl(uffd, UFFDIO_CONTINUE, &go) || go.mapped != (__s64)len ? -EIO : 0;
+		pthread_create(&handler, NULL, continue_faults, &uffd);
+		for (off = 0; !ret && off < SIZE; off += 3 * PAGE)
+			map[off + 17] ^= 0x33;
+		pthread_cancel(handler);
+		pthread_join(handler, NULL);
+	}
+	munmap(map, SIZE);
+	close(uffd);
+	return ret;
+}
+
 static int store_through_map(struct subject *s, const char *other)
 {
 	char *map = map_file(s, PROT_READ | PROT_WRITE);
@@ -596,6 +646,7 @@ SNAPSHOT_TEST(io_uring_write)
 SNAPSHOT_TEST(iolite_write)
 SNAPSHOT_TEST(rename_over)
 SNAPSHOT_TEST(store_through_map)
+SNAPSHOT_TEST(store_after_uffd_continue)
 SNAPSHOT_TEST(load_and_store_through_map)
 SNAPSHOT_TEST(store_after_mprotect)
 SNAPSHOT_TEST(read_into_map)
