@@ -15,7 +15,7 @@ packages=(
 	# benchmarks
 	libabsl-dev
 	# clients and checks
-	curl wrk shellcheck python3-sphinx python3-yaml g++ man-db binutils
+	curl wrk netbase shellcheck python3-sphinx python3-yaml g++ man-db binutils
 	spin
 )
 
