@@ -203,7 +203,7 @@ TEST_F_TIMEOUT(transmit, slow_receiver_holds_no_pages, 60)
 {
 	struct io_uring_sqe sqe = sqe_transmit(&self->r, self->out, self->header, 200,
 					       self->file, FILE_SIZE, 0);
-	long held = stat_get("file_pages"), buffers = stat_get("buffers");
+	long held = stat_settled("file_pages"), buffers = stat_settled("buffers");
 	struct io_uring_cqe cqe;
 	struct receiver rx;
 
@@ -457,6 +457,34 @@ TEST_F(transmit, short_one_breaks_a_chain)
 		ASSERT_EQ(0, ring_reap(&self->r, &cqe, IOLITE_TIMEOUT_MS));
 		EXPECT_EQ(cqe.user_data == 1 ? 10 : -ECANCELED, cqe.res);
 	}
+}
+
+TEST_F(transmit, cancelled_one_tells_what_it_has_sent)
+{
+	struct io_uring_sqe cancel = { .opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = 1 };
+	struct io_uring_sqe sqe = sqe_transmit(&self->r, self->out, self->header, 200,
+					       self->file, FILE_SIZE, 0);
+	struct io_uring_cqe cqe;
+	int sent = 0, i;
+
+	ASSERT_LE(0, set_sndbuf(self->out, 4 * PAGE));
+	put(&self->r, sqe, 1);
+	ASSERT_EQ(1, ring_submit(&self->r));
+	EXPECT_EQ(-ETIME, ring_reap(&self->r, &cqe, 50));
+	put(&self->r, cancel, 2);
+	ASSERT_EQ(1, ring_submit(&self->r));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ring_reap(&self->r, &cqe, IOLITE_TIMEOUT_MS));
+		if (cqe.user_data == 1)
+			sent = cqe.res;
+		else
+			EXPECT_EQ(0, cqe.res);
+	}
+	ASSERT_LT(200, sent);
+	ASSERT_GT(FILE_SIZE, sent);
+	ASSERT_EQ(sent, read_full(self->in, self->seen, sent));
+	EXPECT_SAME(self->data, self->seen + 200, sent - 200);
+	EXPECT_EQ(-1, recv(self->in, self->seen, 1, MSG_DONTWAIT));
 }
 
 /* I6 */

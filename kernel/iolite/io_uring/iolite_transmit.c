@@ -424,6 +424,7 @@ out:
 static int io_iolite_transmit_all(struct io_kiocb *req, struct io_iolite_transmit *tx,
 				  struct socket *sock, unsigned int issue_flags)
 {
+	const struct proto_ops *ops = READ_ONCE(sock->ops);
 	struct io_ring_ctx *ctx = req->ctx;
 	struct iolite_sink sink __uninitialized;
 	u32 done = tx->done;
@@ -439,8 +440,8 @@ static int io_iolite_transmit_all(struct io_kiocb *req, struct io_iolite_transmi
 
 	/* nothing comes any more, as with sendfile(2) */
 	if (ret != -EAGAIN && tx->flags & IO_IOLITE_CORKED && !(tx->msg_flags & MSG_MORE) &&
-	    sock->ops->splice_eof)
-		sock->ops->splice_eof(sock);
+	    ops->splice_eof)
+		ops->splice_eof(sock);
 	if (tx->done != done)
 		io_iolite_poll_again(req);
 	return ret;
