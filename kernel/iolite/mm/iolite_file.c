@@ -119,6 +119,7 @@ static ssize_t iolite_sink_bytes(struct iolite_sink *sink, struct page *page, si
 		iolite_buf_put(buf);
 		return ret;
 	}
+	iolite_pool_seal(buf->folio);
 	iolite_count_copy(reason, bytes);
 	return bytes;
 }
@@ -278,6 +279,7 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 				ret = err;
 			break;
 		}
+		iolite_pool_seal(bufs[i]->folio);
 		bufs[i] = NULL;
 		iolite_count_copy(reason, bytes);
 		left -= bytes;
