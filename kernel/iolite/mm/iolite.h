@@ -15,6 +15,7 @@ void iolite_uncharge_pages(struct user_struct *user, struct obj_cgroup *objcg, l
 
 /* mm/iolite_pool.c */
 struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool zero);
+extern bool iolite_hardened;
 void iolite_pool_seal(struct folio *folio);
 bool iolite_pool_shares_whole(const struct iolite_pool *pool);
 
