@@ -15,6 +15,7 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/user.h>
+#include <linux/shmem_fs.h>
 #include <linux/uio.h>
 
 #include "iolite.h"
@@ -235,7 +236,7 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 	return ret;
 }
 
-/* One call of ->read_iter() into new buffers. */
+/* One call of ->read_iter() into new buffers; a direct read lands there by DMA... */
 static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_sink *sink,
 				 enum iolite_copy_reason reason)
 {
@@ -279,7 +280,11 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 			break;
 		}
 		bufs[i] = NULL;
-		iolite_count_copy(reason, bytes);
+		/* ... unless the file system fell back to its cache and said so */
+		if (reason == IOLITE_COPY_DIRECT && iocb->ki_flags & IOCB_DIRECT)
+			iolite_stat_add(IOLITE_STAT_DIRECT_BYTES, bytes);
+		else
+			iolite_count_copy(reason, bytes);
 		left -= bytes;
 	}
 put:
@@ -334,6 +339,9 @@ ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sin
 	sink->nowait = iocb->ki_flags & (IOCB_NOWAIT | IOCB_WAITQ);
 	sink->bvecs = NULL;
 
+	/* tmpfs ignores it */
+	if (shmem_mapping(file->f_mapping))
+		iocb->ki_flags &= ~IOCB_DIRECT;
 	if (iocb->ki_flags & IOCB_DIRECT) {
 		/* Waits for the device */
 		if (sink->nowait)
