@@ -120,6 +120,7 @@ static ssize_t iolite_sink_bytes(struct iolite_sink *sink, struct page *page, si
 		iolite_buf_put(buf);
 		return ret;
 	}
+	iolite_pool_seal(buf->folio);
 	iolite_count_copy(reason, bytes);
 	return bytes;
 }
@@ -279,6 +280,7 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 				ret = err;
 			break;
 		}
+		iolite_pool_seal(bufs[i]->folio);
 		bufs[i] = NULL;
 		/* ... unless the file system fell back to its cache and said so */
 		if (reason == IOLITE_COPY_DIRECT && iocb->ki_flags & IOCB_DIRECT)

@@ -120,6 +120,20 @@ struct iolite_pool *iolite_pool_get(struct iolite_pool *pool)
 	return pool;
 }
 
+/**
+ * iolite_pool_seal - mark memory that is filled
+ * @folio: a chunk
+ *
+ * Who gets it by an skb, and does not know whose it is, still sees that it must
+ * not be written to.  A chunk for small buffers may get more of them; its pool
+ * alone writes to what was not handed out yet.
+ */
+void iolite_pool_seal(struct folio *folio)
+{
+	if (!folio_test_sealed(folio))
+		folio_set_sealed(folio);
+}
+
 /* Back to the page allocator, or to the skb that still holds it. */
 static void iolite_chunk_drop(struct iolite_pool *pool, struct folio *folio)
 {
@@ -297,6 +311,7 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 		iolite_pool_unlink(pool, folio);
 		folio->private = (void *)1UL;
 		spin_unlock(&pool->lock);
+		folio_clear_sealed(folio);	/* nobody else holds it */
 		if (zero)
 			folio_zero_range(folio, 0, folio_size(folio));
 		return folio;
@@ -555,6 +570,7 @@ int iolite_pool_copy_in(struct iolite_pool *pool, struct iov_iter *from, struct 
 			iolite_buf_put(buf);
 			return ret;
 		}
+		iolite_pool_seal(buf->folio);
 		iolite_count_copy(IOLITE_COPY_ALLOC, buf->len);
 	}
 	return 0;
@@ -586,6 +602,7 @@ int iolite_pool_header(struct iolite_pool *pool, const void __user *from, size_t
 		iolite_pool_release(buf);
 		return -EFAULT;
 	}
+	iolite_pool_seal(buf->folio);
 	iolite_count_copy(IOLITE_COPY_ALLOC, len);
 	return 0;
 }
@@ -602,8 +619,11 @@ void iolite_agg_seal(struct iolite_agg *agg)
 	struct iolite_slice slice;
 
 	iolite_agg_iter_init(&it, agg, 0);
-	while (iolite_agg_iter_next(&it, &slice))
-		if (!slice.buf->sealed)
-			iolite_window_seal(slice.buf);
+	while (iolite_agg_iter_next(&it, &slice)) {
+		if (slice.buf->sealed)
+			continue;
+		iolite_window_seal(slice.buf);
+		iolite_pool_seal(slice.buf->folio);
+	}
 	agg->unsealed = false;
 }

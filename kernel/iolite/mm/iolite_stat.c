@@ -125,6 +125,7 @@ STAT_ATTR(cow_folios, COW_FOLIOS);
 STAT_ATTR(unsealed_folios, UNSEALED_FOLIOS);
 STAT_ATTR(cow_again, COW_AGAIN);
 STAT_ATTR(dropped_folios, DROPPED_FOLIOS);
+STAT_ATTR(inplace_refused, INPLACE_REFUSED);
 COPY_ATTR(copied_alloc, ALLOC);
 COPY_ATTR(copied_fs, FS);
 COPY_ATTR(copied_direct, DIRECT);
@@ -158,6 +159,7 @@ static struct attribute *iolite_attrs[] = {
 	ATTR_PTR(unsealed_folios),
 	ATTR_PTR(cow_again),
 	ATTR_PTR(dropped_folios),
+	ATTR_PTR(inplace_refused),
 	&copied_bytes_attr.attr,
 	ATTR_PTR(copied_alloc),
 	ATTR_PTR(copied_fs),

@@ -188,6 +188,7 @@ enum iolite_stat {
 	IOLITE_STAT_UNSEALED_FOLIOS,	/* written in place again, nobody held them */
 	IOLITE_STAT_COW_AGAIN,		/* writers refused with -EAGAIN */
 	IOLITE_STAT_DROPPED_FOLIOS,	/* left the cache, as no copy could be had */
+	IOLITE_STAT_INPLACE_REFUSED,	/* writers who did not know that memory was shared */
 	IOLITE_STAT_NR,
 };
 
