@@ -147,20 +147,22 @@ static size_t iolite_sink_all(struct iov_iter *i, struct page *page, size_t offs
 }
 
 /**
- * iolite_sink_folio - copy_folio_to_iter() for ITER_IOLITE
+ * iolite_sink_page - copy_folio_to_iter() and copy_page_to_iter() for ITER_IOLITE
  * @i: the iterator
- * @folio: uptodate page-cache folio with a reference of the caller's
- * @offset: first byte in @folio
+ * @page: uptodate, of the page cache, with a reference of the caller's
+ * @offset: first byte, counted from that of @page, and in its folio
  * @bytes: how many
  *
  * Return: bytes taken; fewer than @bytes on errors, which iolite_read_iter()
  * returns.
  */
-size_t iolite_sink_folio(struct iov_iter *i, struct folio *folio, size_t offset, size_t bytes)
+size_t iolite_sink_page(struct iov_iter *i, struct page *page, size_t offset, size_t bytes)
 {
 	struct iolite_sink *sink = i->iolite;
+	struct folio *folio = page_folio(page);
 	int ret;
 
+	offset += folio_page_idx(folio, page) << PAGE_SHIFT;
 	bytes = min(bytes, i->count);
 	if (!bytes)
 		return 0;
@@ -179,22 +181,17 @@ size_t iolite_sink_folio(struct iov_iter *i, struct folio *folio, size_t offset,
 	i->count -= bytes;
 	return bytes;
 }
-EXPORT_SYMBOL_GPL(iolite_sink_folio);
 
 /**
- * iolite_sink_copy - copy_page_to_iter() and iov_iter_zero() for ITER_IOLITE
+ * iolite_sink_zero - iov_iter_zero() for ITER_IOLITE
  * @i: the iterator
- * @page: source, or NULL for zeroes
- * @offset: first byte in @page
  * @bytes: how many
  *
- * Return: bytes taken; fewer than @bytes on errors, which iolite_read_iter()
- * returns.
+ * Return: as for iolite_sink_page()
  */
-size_t iolite_sink_copy(struct iov_iter *i, struct page *page, size_t offset, size_t bytes)
+size_t iolite_sink_zero(struct iov_iter *i, size_t bytes)
 {
-	return iolite_sink_all(i, page, offset, min(bytes, i->count),
-			       page ? IOLITE_COPY_BUSY : IOLITE_COPY_HOLE);
+	return iolite_sink_all(i, NULL, 0, min(bytes, i->count), IOLITE_COPY_HOLE);
 }
 
 /**
@@ -217,7 +214,7 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 {
 	struct iov_iter iter = {
 		.iter_type	= ITER_IOLITE,
-		.data_source	= ITER_DEST,
+		.data_source	= ITER_SOURCE,
 		.count		= len,
 		.iolite		= sink,
 	};
