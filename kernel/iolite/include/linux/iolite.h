@@ -251,6 +251,7 @@ struct iolite_sink {
 };
 
 ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sink);
+size_t iolite_sink_cached(struct kiocb *iocb, struct iov_iter *i);
 bool iolite_sink_full(const struct iov_iter *i);
 ssize_t iolite_gather(struct kiocb *iocb, size_t len, struct bio_vec *bvecs, unsigned int max,
 		      unsigned int *nr);
