@@ -95,7 +95,7 @@ int iolite_seal_folio(struct folio *folio, bool nowait)
 	if (mapping && !mapping_iolite(mapping))
 		goto unlock;
 	ret = IOLITE_COPY_BUSY;
-	if (!mapping || !folio_test_uptodate(folio))
+	if (!mapping || !folio_test_uptodate(folio) || folio_contain_hwpoisoned_page(folio))
 		goto unlock;
 	if ((folio_test_dirty(folio) || folio_test_writeback(folio)) &&
 	    mapping_can_writeback(mapping))

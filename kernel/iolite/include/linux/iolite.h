@@ -256,6 +256,7 @@ struct iolite_sink {
 };
 
 ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sink);
+size_t iolite_sink_cached(struct kiocb *iocb, struct iov_iter *i);
 bool iolite_sink_full(const struct iov_iter *i);
 ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 			  const struct iolite_agg *agg, u64 start);
