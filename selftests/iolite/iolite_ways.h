@@ -37,6 +37,8 @@ struct way {
 	/* before the file is read */
 	int		(*before)(struct subject *s, const char *other);
 	bool		once;		/* concerns all files at once */
+	bool		exact;		/* puts @len bytes of @other to @off, and does no more */
+	bool		lasting;	/* the file is not what it was for good */
 	unsigned int	not_on;		/* BIT_OF() the file systems that cannot */
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -305,6 +306,7 @@ static int poke(struct subject *s, const char *other)
 	load(map);
 	pid = fork();
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
 	}
@@ -482,21 +484,23 @@ const struct way map_ways[] = {
 	{ .name = "store", .change = store_at_once },
 	{ .name = "load and store", .change = store_after_load },
 	{ .name = "store after mprotect", .change = store_after_mprotect },
-	{ .name = "store after mprotect away and back", .change = store_after_mprotect_away_and_back },
+	{ .name = "store after mprotect away and back",
+	  .change = store_after_mprotect_away_and_back },
 	{ .name = "store after mremap", .change = store_after_mremap },
 	{ .name = "store after fork", .change = store_after_fork },
 	{ .name = "store after MADV_POPULATE_WRITE", .change = store_after_populate },
 	{ .name = "store while others load", .change = store_while_another_thread_loads },
 	{ .name = "store to a private mapping", .change = store_private },
 	{ .name = "store beyond the end", .change = store_beyond_the_end },
-	{ .name = "store by an old mapping", .change = store_by_old_mapping, .before = map_before },
+	{ .name = "store by an old mapping",
+	  .change = store_by_old_mapping, .before = map_before },
 	{ .name = "store by an old mapping after mprotect",
 	  .change = store_by_old_mapping_after_mprotect,
 	  .before = map_read_only_before },
-	{ .name = "read into a mapping", .change = read_into },
+	{ .name = "read into a mapping", .change = read_into, .exact = true },
 	{ .name = "O_DIRECT read into a mapping", .change = direct_read_into },
-	{ .name = "/proc/pid/mem", .change = proc_mem },
-	{ .name = "process_vm_writev", .change = process_vm },
+	{ .name = "/proc/pid/mem", .change = proc_mem, .exact = true },
+	{ .name = "process_vm_writev", .change = process_vm, .exact = true },
 	{ .name = "ptrace", .change = poke },
 	{ .name = "futex operation", .change = futex_op },
 	{ .name = "pages pinned before", .change = store_to_pinned, .before = pin_before,

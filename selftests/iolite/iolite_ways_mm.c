@@ -125,10 +125,10 @@ static int remount(struct subject *s, const char *other)
 }
 
 const struct way mm_ways[] = {
-	{ .name = "MADV_PAGEOUT and write", .change = pageout },
+	{ .name = "MADV_PAGEOUT and write", .change = pageout, .exact = true },
 	{ .name = "MADV_SOFT_OFFLINE and write", .change = soft_offline },
 	{ .name = "MADV_REMOVE", .change = remove_by_madvise },
-	{ .name = "drop from the cache and write", .change = drop_from_cache },
+	{ .name = "drop from the cache and write", .change = drop_from_cache, .exact = true },
 	{ .name = "compaction and write", .change = compact, .once = true },
 	{ .name = "freeze", .change = freeze, .once = true,
 	  .not_on = BIT_OF(FS_TMPFS) | BIT_OF(FS_HUGE) | BIT_OF(FS_OVERLAY) },

@@ -333,7 +333,8 @@ static int uring_direct(struct subject *s, const char *other)
 /* A file under a loop device is written to by a kernel thread */
 static int by_loop_device(struct subject *s, const char *other)
 {
-	struct loop_config config = { .fd = s->fd, .block_size = 512 };
+	struct loop_config config = { .fd = s->fd, .block_size = 512,
+				      .info.lo_flags = LO_FLAGS_AUTOCLEAR };
 	int control = open("/dev/loop-control", O_RDWR), loop, ret;
 	off_t off = s->off & ~(off_t)511;
 	char name[32];
@@ -407,28 +408,30 @@ static int iolite_write_itself(struct subject *s, const char *other)
 
 const struct way write_ways[] = {
 	{ .name = "write of one byte", .change = one_byte },
-	{ .name = "write of some pages", .change = some },
+	{ .name = "write of some pages", .change = some, .exact = true },
 	{ .name = "write to every page", .change = every_page },
 	{ .name = "write of all", .change = overwrite },
-	{ .name = "O_SYNC write", .change = synced },
+	{ .name = "O_SYNC write", .change = synced, .exact = true },
 	{ .name = "O_APPEND write", .change = append },
 	{ .name = "O_TRUNC and write", .change = truncating_open },
 	{ .name = "write from its own mapping", .change = from_own_mapping },
 	{ .name = "write that faults", .change = until_it_faults },
 	{ .name = "pwritev2 with each flag", .change = pwritev2_flags },
-	{ .name = "splice", .change = spliced },
+	{ .name = "splice", .change = spliced, .exact = true },
 	{ .name = "vmsplice and splice", .change = vmspliced },
-	{ .name = "sendfile", .change = sendfile_into },
-	{ .name = "copy_file_range", .change = copy_file_range_into },
-	{ .name = "io_uring write", .change = uring_write },
-	{ .name = "io_uring write by a worker", .change = uring_write_async },
-	{ .name = "io_uring writev without waiting", .change = uring_writev_nowait },
-	{ .name = "io_uring write from a registered buffer", .change = uring_write_fixed },
-	{ .name = "aio write", .change = aio },
+	{ .name = "sendfile", .change = sendfile_into, .exact = true },
+	{ .name = "copy_file_range", .change = copy_file_range_into, .exact = true },
+	{ .name = "io_uring write", .change = uring_write, .exact = true },
+	{ .name = "io_uring write by a worker", .change = uring_write_async, .exact = true },
+	{ .name = "io_uring writev without waiting",
+	  .change = uring_writev_nowait, .exact = true },
+	{ .name = "io_uring write from a registered buffer",
+	  .change = uring_write_fixed, .exact = true },
+	{ .name = "aio write", .change = aio, .exact = true },
 	{ .name = "O_DIRECT write", .change = direct },
 	{ .name = "io_uring O_DIRECT write", .change = uring_direct },
 	{ .name = "write to a loop device over it", .change = by_loop_device },
-	{ .name = "WRITE", .change = iolite_write },
+	{ .name = "WRITE", .change = iolite_write, .exact = true },
 	{ .name = "WRITE of what was read from it", .change = iolite_write_itself },
 	{ }
 };
