@@ -274,6 +274,28 @@ TEST_F(ref, cached_pages_are_replaced)
 	close(reader);
 }
 
+/* Single pages in the cache make room for a chunk, if they can be read again */
+TEST_F(ref, small_clean_folios_make_room)
+{
+	bool device = variant->fs != FS_TMPFS && variant->fs != FS_HUGE;
+	struct moved m;
+
+	ASSERT_EQ(0, posix_fadvise(self->fd, 0, 0, POSIX_FADV_RANDOM));
+	for (int i = 0; i < 2 * SIZE; i += PAGE)
+		ASSERT_EQ(PAGE, pwrite(self->fd, self->other + i, PAGE, i));
+	ASSERT_EQ(0, fsync(self->fd));
+	/* one of them is held */
+	ASSERT_EQ(PAGE, op_read(&self->r, 1, self->fd, 0, PAGE));
+	ASSERT_EQ(SIZE, op_alloc(&self->r, 0, self->chunks, self->data, SIZE));
+	m = moved_now();
+	ASSERT_EQ(SIZE, write_at(&self->r, 0, self->fd, 0));
+	if (device)
+		EXPECT_MOVED(m, SIZE, 0);
+	EXPECT_AGG(1, self->other, PAGE);
+	memcpy(self->other, self->data, SIZE);
+	EXPECT_FILE(self->fd, self->other, 2 * SIZE);
+}
+
 TEST_F(ref, the_same_pages_again_cost_nothing)
 {
 	struct moved m;

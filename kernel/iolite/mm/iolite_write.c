@@ -96,33 +96,29 @@ size_t iolite_skip_source(struct iov_iter *i, size_t bytes)
 	return bytes;
 }
 
-/*
- * Takes the source from its pool, if it has a suitable size. Returns it sealed
- * and uptodate, with a reference of the caller's.
- */
-static struct folio *iolite_take(struct address_space *mapping, pgoff_t index,
-				 unsigned int min_order, unsigned int max_order)
+/* The source of @index, if it is a chunk of a suitable size that can be had. */
+static struct iolite_buf *iolite_suitable(struct address_space *mapping, pgoff_t index,
+					  unsigned int min_order, unsigned int max_order)
 {
 	struct iolite_buf *buf = iolite_source(mapping, (loff_t)index << PAGE_SHIFT);
-	struct iolite_write *write = current->iolite_write;
 	struct folio *folio;
 
-	if (!buf || buf->origin != IOLITE_POOL)
+	if (!buf || buf->origin != IOLITE_POOL || READ_ONCE(buf->given))
 		return NULL;
 	folio = buf->folio;
 	if (folio_order(folio) < min_order || folio_order(folio) > max_order ||
 	    !IS_ALIGNED(index, folio_nr_pages(folio)) ||
-	    iov_iter_count(write->iter) < folio_size(folio))
+	    iov_iter_count(current->iolite_write->iter) < folio_size(folio))
 		return NULL;
-	/* What is cached of the range and can go must be gone. */
-	if (folio_order(folio) > min_order) {
-		pgoff_t end = index + folio_nr_pages(folio) - 1;
+	return buf;
+}
 
-		invalidate_mapping_pages(mapping, index, end);
-		if (filemap_range_has_page(mapping, (loff_t)index << PAGE_SHIFT,
-					   ((loff_t)end << PAGE_SHIFT) + PAGE_SIZE - 1))
-			return NULL;
-	}
+/* Returns the chunk sealed and uptodate, with a reference of the caller's. */
+static struct folio *iolite_take(struct iolite_buf *buf)
+{
+	struct iolite_write *write = current->iolite_write;
+	struct folio *folio = buf->folio;
+
 	if (!iolite_pool_give(buf))
 		return NULL;
 	folio_mark_uptodate(folio);
@@ -146,19 +142,35 @@ static struct folio *iolite_take(struct address_space *mapping, pgoff_t index,
 struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 				   unsigned int order)
 {
-	return iolite_take(mapping, index, mapping_min_folio_order(mapping), order);
+	struct iolite_buf *buf;
+	pgoff_t end;
+
+	buf = iolite_suitable(mapping, index, mapping_min_folio_order(mapping), order);
+	if (!buf)
+		return NULL;
+	/* What is cached of the rest must go. */
+	if (folio_test_large(buf->folio)) {
+		end = index + folio_nr_pages(buf->folio) - 1;
+		invalidate_mapping_pages(mapping, index, end);
+		if (filemap_range_has_page(mapping, (loff_t)index << PAGE_SHIFT,
+					   ((loff_t)(end + 1) << PAGE_SHIFT) - 1))
+			return NULL;
+	}
+	return iolite_take(buf);
 }
 
 /*
  * Puts the source in the place of @folio, which is locked, with the caller's
- * reference. Returns the source, likewise, or NULL with nothing changed.
+ * reference. Returns the source, likewise; NULL with nothing changed; or
+ * -ESTALE if a smaller folio made room, and was unlocked and put.
  */
 static struct folio *iolite_replace(struct folio *folio, unsigned int order, bool nowait)
 {
 	struct address_space *mapping = folio->mapping;
+	struct iolite_buf *buf;
 	struct folio *source;
 
-	if (order < folio_order(folio) || folio_test_writeback(folio))
+	if (folio_test_writeback(folio))
 		return NULL;
 	/* Buffers may be locked, and to unmap sleeps. */
 	if (nowait && (folio_buffers(folio) || folio_mapped(folio)))
@@ -167,7 +179,20 @@ static struct folio *iolite_replace(struct folio *folio, unsigned int order, boo
 	if (!folio_test_sealed(folio) && (mapping_was_writably_mapped(mapping) ||
 					  folio_maybe_dma_pinned(folio)))
 		return NULL;
-	source = iolite_take(mapping, folio->index, folio_order(folio), folio_order(folio));
+	buf = iolite_suitable(mapping, folio->index, folio_order(folio), order);
+	if (!buf)
+		return NULL;
+
+	if (folio_order(buf->folio) > folio_order(folio)) {
+		if (!mapping_can_writeback(mapping) || folio_test_dirty(folio) ||
+		    folio_unmap_invalidate(mapping, folio, GFP_NOFS) < 0)
+			return NULL;
+		folio_unlock(folio);
+		folio_put(folio);
+		return ERR_PTR(-ESTALE);
+	}
+
+	source = iolite_take(buf);
 	if (!source)
 		return NULL;
 	if (folio_mapped(folio))
