@@ -11,14 +11,16 @@
  *
  * Every chunk is charged to the memory cgroup of whoever allocates, and counts
  * towards the limits of the pool and of the user who made it until it goes back
- * to the page allocator (I5).
+ * to the page allocator, or into the page cache of a file (I5).
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/iolite.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/set_memory.h>
@@ -99,7 +101,7 @@ int iolite_pool_create(struct user_struct *user, unsigned int flags, u64 max_byt
 	struct iolite_pool *pool;
 	int i;
 
-	if (flags & ~IOLITE_POOL_SHARE_WHOLE)
+	if (flags & ~(IOLITE_POOL_SHARE_WHOLE | IOLITE_POOL_PAGES))
 		return -EINVAL;
 	if (max_bytes > limit)
 		return -E2BIG;
@@ -414,6 +416,74 @@ void iolite_pool_release(struct iolite_buf *buf)
 	iolite_pool_put(pool);
 }
 
+/**
+ * iolite_pool_give - a chunk that is one buffer leaves its pool for the page cache
+ * @buf: sealed, of origin IOLITE_POOL, all of its folio
+ *
+ * The memory then counts as other pages of files that buffers hold do, until
+ * @buf lets go of it. What the page cache charges for is the caller's business.
+ *
+ * Return: whether it was done: not if it was before, or at a limit.
+ */
+bool iolite_pool_give(struct iolite_buf *buf)
+{
+	struct iolite_pool *pool = buf->pool;
+	struct folio *folio = buf->folio;
+	long nr = folio_nr_pages(folio);
+	struct obj_cgroup *objcg;
+	unsigned int nofs;
+	bool given;
+	int ret;
+
+	if (READ_ONCE(buf->given))
+		return false;
+	objcg = iolite_current_objcg();
+	/* A folio may be locked. */
+	nofs = memalloc_nofs_save();
+	ret = iolite_charge_pages(pool->user, objcg, nr);
+	memalloc_nofs_restore(nofs);
+	if (ret) {
+		obj_cgroup_put(objcg);
+		return false;
+	}
+	spin_lock(&pool->lock);
+	given = buf->given;
+	if (!given) {
+		WRITE_ONCE(buf->given, true);
+		buf->objcg = objcg;
+		folio->private = NULL;
+		pool->bytes -= folio_size(folio);
+	}
+	spin_unlock(&pool->lock);
+	if (given) {
+		iolite_uncharge_pages(pool->user, objcg, nr);
+		obj_cgroup_put(objcg);
+		return false;
+	}
+	atomic_long_sub(folio_size(folio), &pool->user->iolite_pool_bytes);
+	iolite_stat_add(IOLITE_STAT_POOL_PAGES, -nr);
+	memcg_kmem_uncharge_page(&folio->page, folio_order(folio));
+	/* The page cache writes to it, and frees it, once nobody else holds it. */
+	if (!iolite_chunk_soften(folio)) {
+		folio_get(folio);
+		return false;
+	}
+	folio_set_sealed(folio);
+	return true;
+}
+
+/**
+ * iolite_pool_release_given - the end of a buffer after iolite_pool_give()
+ * @buf: without references
+ */
+void iolite_pool_release_given(struct iolite_buf *buf)
+{
+	iolite_uncharge_pages(buf->pool->user, buf->objcg, folio_nr_pages(buf->folio));
+	obj_cgroup_put(buf->objcg);
+	folio_put(buf->folio);
+	iolite_pool_put(buf->pool);
+}
+
 /* A part of the chunk for small buffers, at *@offset. */
 static struct folio *iolite_small_get(struct iolite_pool *pool, size_t len, u32 *offset)
 {
@@ -473,7 +543,8 @@ static struct iolite_buf *iolite_pool_wrap(struct iolite_pool *pool, struct foli
  */
 struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool zero)
 {
-	unsigned int order = min(get_order(want), IOLITE_POOL_MAX_ORDER);
+	unsigned int order = pool->flags & IOLITE_POOL_PAGES ? 0 :
+			     min(get_order(want), IOLITE_POOL_MAX_ORDER);
 	struct folio *folio;
 
 	/* Rather two chunks than one that is more than a quarter unused */
