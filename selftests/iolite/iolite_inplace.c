@@ -282,11 +282,14 @@ static int alg_open(void)
 	} key = { .len = 8, .type = 1, .enckeylen = htonl(16) };
 	int tfm = socket(AF_ALG, SOCK_SEQPACKET, 0), op = -1;
 
+	/* Since that CVE, this cipher is for who insists. */
+	write_file("/proc/sys/crypto/af_alg_restrict", "0");
 	if (tfm >= 0 && !bind(tfm, (void *)&sa, sizeof(sa)) &&
 	    !setsockopt(tfm, SOL_ALG, ALG_SET_KEY, &key, sizeof(key)) &&
 	    !setsockopt(tfm, SOL_ALG, ALG_SET_AEAD_AUTHSIZE, NULL, 4))
 		op = accept(tfm, NULL, 0);
 	close(tfm);
+	write_file("/proc/sys/crypto/af_alg_restrict", "1");
 	return op;
 }
 
