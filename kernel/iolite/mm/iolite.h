@@ -15,6 +15,7 @@ int iolite_charge_pages(struct user_struct *user, struct obj_cgroup *objcg, long
 void iolite_uncharge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr);
 
 /* mm/iolite_pool.c */
+extern bool iolite_hardened;
 struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool zero);
 bool iolite_pool_give(struct iolite_buf *buf, gfp_t gfp);
 void iolite_pool_release_given(struct iolite_buf *buf);
