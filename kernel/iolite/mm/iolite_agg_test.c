@@ -22,6 +22,7 @@
 #define MODEL_BYTES	8192U
 #define RANDOM_STEPS	10000
 #define MANY_SLICES	100000
+#define SPLIT_SLICES	600
 
 static uint seed;
 module_param(seed, uint, 0444);
@@ -440,17 +441,18 @@ static void each_allocation_may_fail(struct kunit *test)
 {
 	struct agg_test *t = test->priv;
 	struct iolite_agg *agg = &t->models[0].agg, *other = &t->models[1].agg;
-	struct iolite_agg *copy = &t->models[2].agg;
+	struct iolite_agg *copy = &t->models[2].agg, *tail = &t->models[3].agg;
 	struct iolite_agg_node *root;
 	unsigned int n;
 	int err, op;
 
 	fill(test, agg, 3000);
 	fill(test, other, 40);
-	for (op = 0; op < 5; op++) {
+	for (op = 0; op < 6; op++) {
 		for (n = 1, err = -ENOMEM; err; n++) {
 			KUNIT_ASSERT_LE(test, n, 200);
 			iolite_agg_destroy(copy);
+			iolite_agg_destroy(tail);
 			iolite_agg_dup(agg, copy);
 			root = copy->root;
 			t->allocs = 0;
@@ -471,9 +473,13 @@ static void each_allocation_may_fail(struct kunit *test)
 			case 4:
 				err = iolite_agg_replace(copy, 1000, 1000, other);
 				break;
+			case 5:
+				err = iolite_agg_split(copy, 1777, tail);
+				break;
 			}
 			t->fail_at = 0;
 			check_shape(test, copy);
+			check_shape(test, tail);
 			if (!err)
 				break;
 			KUNIT_EXPECT_EQ(test, err, -ENOMEM);
@@ -484,6 +490,71 @@ static void each_allocation_may_fail(struct kunit *test)
 			check_shape(test, agg);
 		}
 		KUNIT_EXPECT_GT(test, n, 1);
+	}
+}
+
+/* Adds @nr slices of two bytes to the end of a model. */
+static void add_pairs(struct kunit *test, struct model *m, u32 nr)
+{
+	struct agg_test *t = test->priv;
+	u32 buf, off;
+
+	while (nr--) {
+		buf = m->agg.nr % NR_BUFS;
+		off = rnd_below(t, BUF_BYTES - 1);
+		memcpy(m->bytes + m->len, t->data[buf] + off, 2);
+		m->len += 2;
+		KUNIT_ASSERT_EQ(test, append(t, &m->agg, buf, off, 2), 0);
+	}
+}
+
+/* Splits at each byte, between slices and in one, and compares both parts. */
+static void split_everywhere(struct kunit *test, const struct model *m)
+{
+	struct agg_test *t = test->priv;
+	struct model *head = &t->models[4], *tail = &t->models[5];
+	u32 at;
+
+	for (at = 1; at < m->len; at++) {
+		iolite_agg_dup(&m->agg, &head->agg);
+		KUNIT_ASSERT_EQ(test, iolite_agg_split(&head->agg, at, &tail->agg), 0);
+		head->len = at;
+		tail->len = m->len - at;
+		memcpy(head->bytes, m->bytes, head->len);
+		memcpy(tail->bytes, m->bytes + at, tail->len);
+		check_model(test, head);
+		check_model(test, tail);
+		iolite_agg_destroy(&head->agg);
+		iolite_agg_destroy(&tail->agg);
+	}
+	check_model(test, m);
+}
+
+/* Trees as appending leaves them, and as joining small ones does, of one to four levels */
+static void trees_can_be_split_anywhere(struct kunit *test)
+{
+	struct agg_test *t = test->priv;
+	struct model *m = &t->models[0], *piece = &t->models[1];
+	u32 nr;
+
+	for (nr = 1; nr <= SPLIT_SLICES; nr = nr * 3 / 2 + 5) {
+		iolite_agg_destroy(&m->agg);
+		m->len = 0;
+		add_pairs(test, m, nr);
+		split_everywhere(test, m);
+
+		iolite_agg_destroy(&m->agg);
+		m->len = 0;
+		while (m->agg.nr < nr) {
+			iolite_agg_destroy(&piece->agg);
+			piece->len = 0;
+			add_pairs(test, piece, 1 + rnd_below(t, 40));
+			memmove(m->bytes + piece->len, m->bytes, m->len);
+			memcpy(m->bytes, piece->bytes, piece->len);
+			m->len += piece->len;
+			KUNIT_ASSERT_EQ(test, iolite_agg_prepend(&m->agg, &piece->agg), 0);
+		}
+		split_everywhere(test, m);
 	}
 }
 
@@ -714,6 +785,7 @@ static struct kunit_case agg_test_cases[] = {
 	KUNIT_CASE(random_operations_do_what_they_do_to_bytes),
 	KUNIT_CASE(operations_without_memory_change_nothing),
 	KUNIT_CASE(each_allocation_may_fail),
+	KUNIT_CASE(trees_can_be_split_anywhere),
 	KUNIT_CASE(small_aggregates_allocate_nothing),
 	KUNIT_CASE(contiguous_slices_become_one),
 	KUNIT_CASE(bvecs_join_what_lies_together),

@@ -138,24 +138,25 @@ static void node_move(struct iolite_agg_node *to, unsigned int to_at,
 static void node_insert(struct iolite_agg_node *node, unsigned int at,
 			union iolite_agg_entry entry)
 {
-	memmove(&node->e[at + 1], &node->e[at], (node->n - at) * sizeof(entry));
+	if (at < node->n)
+		memmove(&node->e[at + 1], &node->e[at], (node->n - at) * sizeof(entry));
 	node->e[at] = entry;
 	node->n++;
 	node->nr += entry_nr(node, at);
 	node->len += iolite_agg_entry_len(node, at);
 }
 
-/* Inserts @count entries of @from into @to, with references of their own. */
+/* Inserts @count entries into @to, with references of their own. */
 static void node_share(struct iolite_agg_node *to, unsigned int to_at,
-		       const struct iolite_agg_node *from, unsigned int from_at,
-		       unsigned int count)
+		       const union iolite_agg_entry *e, unsigned int count)
 {
-	const union iolite_agg_entry *e = &from->e[from_at], *end = e + count;
+	const union iolite_agg_entry *end = e + count;
 
-	memmove(&to->e[to_at + count], &to->e[to_at], (to->n - to_at) * sizeof(*e));
+	if (to_at < to->n)
+		memmove(&to->e[to_at + count], &to->e[to_at], (to->n - to_at) * sizeof(*e));
 	memcpy(&to->e[to_at], e, count * sizeof(*e));
 	to->n += count;
-	if (from->level) {
+	if (to->level) {
 		for (; e < end; e++) {
 			iolite_tree_get(e->child.node);
 			to->nr += e->child.nr;
@@ -196,7 +197,7 @@ static bool node_own(struct iolite_agg_node **node)
 	copy = node_new((*node)->level);
 	if (!copy)
 		return false;
-	node_share(copy, 0, *node, 0, (*node)->n);
+	node_share(copy, 0, (*node)->e, (*node)->n);
 	iolite_tree_put(*node);
 	*node = copy;
 	return true;
@@ -338,7 +339,7 @@ static int even_out(struct iolite_agg_node *pair[2])
 		keep = node_exclusive(pair[1]);
 		if (!node_own(&pair[keep]))
 			goto out_put;
-		node_share(pair[keep], keep ? 0 : pair[0]->n, pair[!keep], 0, pair[!keep]->n);
+		node_share(pair[keep], keep ? 0 : pair[0]->n, pair[!keep]->e, pair[!keep]->n);
 		iolite_tree_put(pair[!keep]);
 		pair[0] = pair[keep];
 		pair[1] = NULL;
@@ -483,8 +484,157 @@ static struct iolite_agg_node *node_part(const struct iolite_agg_node *node, uns
 	part = node_new(node->level);
 	if (!part)
 		return ERR_PTR(-ENOMEM);
-	node_share(part, 0, node, at, count);
+	node_share(part, 0, &node->e[at], count);
 	return part;
+}
+
+/**
+ * struct cut_side - what lies on one side of a cut through a subtree
+ * @part: one or two trees, in order.  Two, and one that has entries of the
+ *	sibling, are of the subtree's height and have enough entries for a
+ *	child; else there may be none, or one that is lower or thinner.
+ * @sibling: the slices of the subtree's sibling on this side are in @part, too
+ */
+struct cut_side {
+	struct iolite_agg_node *part[2];
+	bool sibling;
+};
+
+static void cut_put(const struct cut_side *side)
+{
+	iolite_tree_put(side->part[0]);
+	iolite_tree_put(side->part[1]);
+}
+
+/*
+ * Makes one side of a cut through @node: of @count of its entries, from @at on,
+ * and of @below, what the cut through the next entry left on this side, or of
+ * @edge, the part of a slice.  What would be too little for a node goes together
+ * with entries of @sibling, if there is one.  Consumes @below.
+ */
+static int cut_side(const struct iolite_agg_node *node, unsigned int at, unsigned int count,
+		    const struct cut_side *below, const struct iolite_slice *edge,
+		    const struct iolite_agg_node *sibling, bool right, struct cut_side *side)
+{
+	unsigned int nr_edge = edge ? 1 : !!below->part[0] + !!below->part[1];
+	struct iolite_agg_node *only = below->part[0];
+	struct iolite_agg_node *part, *rest = NULL;
+	unsigned int take = 0;
+
+	if (!nr_edge && !count)
+		return 0;
+	if (only && nr_edge == 1 &&
+	    (only->level + 1 < node->level || only->n < NODE_MIN || (!count && !sibling))) {
+		/* No child of a new node; join() puts it where it belongs. */
+		part = node_part(node, at, count);
+		part = right ? iolite_tree_join(only, part) : iolite_tree_join(part, only);
+		if (IS_ERR(part))
+			return PTR_ERR(part);
+		side->part[0] = part;
+		return 0;
+	}
+
+	side->sibling = sibling && count + nr_edge < NODE_MIN;
+	if (side->sibling) {
+		/* All of its entries, or as many as make two nodes even */
+		take = sibling->n;
+		if (take + count + nr_edge > NODE_MAX)
+			take = (take - count - nr_edge) / 2;
+	} else if (node->level && count == 1 && !nr_edge) {
+		side->part[0] = iolite_tree_get(node->e[at].child.node);
+		return 0;
+	}
+
+	part = node_new(node->level);
+	if (!part)
+		goto out_put;
+	if (take && take < sibling->n) {
+		rest = node_new(node->level);
+		if (!rest)
+			goto out_put;
+		node_share(rest, 0, &sibling->e[right ? take : 0], sibling->n - take);
+	}
+
+	if (!right) {
+		if (take)
+			node_share(part, 0, &sibling->e[sibling->n - take], take);
+		node_share(part, part->n, &node->e[at], count);
+	}
+	if (edge) {
+		iolite_buf_get(edge->buf);
+		node_insert(part, part->n, (union iolite_agg_entry) { .slice = *edge });
+	} else if (nr_edge) {
+		node_insert(part, part->n, node_entry(below->part[0]));
+		if (nr_edge > 1)
+			node_insert(part, part->n, node_entry(below->part[1]));
+	}
+	if (right) {
+		node_share(part, part->n, &node->e[at], count);
+		if (take)
+			node_share(part, part->n, sibling->e, take);
+	}
+
+	side->part[0] = right || !rest ? part : rest;
+	side->part[1] = right || !rest ? rest : part;
+	return 0;
+
+out_put:
+	iolite_tree_put(part);
+	cut_put(below);
+	return -ENOMEM;
+}
+
+/*
+ * Cuts @node at byte @at into @l and @r.  @before and @behind are its siblings
+ * under the same parent, or NULL.  Each level makes the nodes that it has at the
+ * edges of both trees once, from below.  @l and @r are empty before, and
+ * undefined on failure.
+ */
+static int cut_node(const struct iolite_agg_node *node, u32 at,
+		    const struct iolite_agg_node *before, const struct iolite_agg_node *behind,
+		    struct cut_side *l, struct cut_side *r)
+{
+	struct cut_side below_l = { }, below_r = { };
+	struct iolite_slice head, tail;
+	bool in_slice = false;
+	unsigned int i, next;
+	int err;
+
+	for (i = 0; at >= iolite_agg_entry_len(node, i); i++)
+		at -= iolite_agg_entry_len(node, i);
+	next = i;
+
+	if (at) {
+		next++;
+		if (node->level) {
+			err = cut_node(node->e[i].child.node, at,
+				       i ? node->e[i - 1].child.node : NULL,
+				       next < node->n ? node->e[next].child.node : NULL,
+				       &below_l, &below_r);
+			if (err)
+				return err;
+		} else {
+			in_slice = true;
+			head = node->e[i].slice;
+			tail = head;
+			head.len = at;
+			tail.off += at;
+			tail.len -= at;
+		}
+	}
+
+	i -= below_l.sibling;
+	next += below_r.sibling;
+	err = cut_side(node, 0, i, &below_l, in_slice ? &head : NULL, before, false, l);
+	if (err) {
+		cut_put(&below_r);
+		return err;
+	}
+	err = cut_side(node, next, node->n - next, &below_r, in_slice ? &tail : NULL, behind,
+		       true, r);
+	if (err)
+		cut_put(l);
+	return err;
 }
 
 /**
@@ -499,36 +649,10 @@ static struct iolite_agg_node *node_part(const struct iolite_agg_node *node, uns
 int iolite_tree_split(const struct iolite_agg_node *node, u32 at,
 		      struct iolite_agg_node **l, struct iolite_agg_node **r)
 {
-	struct iolite_agg_node *cut_l = NULL, *cut_r = NULL;
-	unsigned int i, next;
-	int err;
+	struct cut_side left = { }, right = { };
+	int err = cut_node(node, at, NULL, NULL, &left, &right);
 
-	for (i = 0; at >= iolite_agg_entry_len(node, i); i++)
-		at -= iolite_agg_entry_len(node, i);
-	next = i;
-
-	/* Joining from the bottom up is what keeps the sum of all joins O(log n). */
-	if (at) {
-		next++;
-		if (node->level) {
-			err = iolite_tree_split(node->e[i].child.node, at, &cut_l, &cut_r);
-			if (err)
-				return err;
-		} else {
-			struct iolite_slice slice = node->e[i].slice;
-
-			cut_r = iolite_tree_leaf(&(struct iolite_slice) {
-				slice.buf, slice.off + at, slice.len - at }, 1);
-			slice.len = at;
-			cut_l = iolite_tree_leaf(&slice, 1);
-		}
-	}
-	*l = iolite_tree_join(node_part(node, 0, i), cut_l);
-	*r = iolite_tree_join(cut_r, node_part(node, next, node->n - next));
-	if (IS_ERR(*l) || IS_ERR(*r)) {
-		iolite_tree_put(*l);
-		iolite_tree_put(*r);
-		return -ENOMEM;
-	}
-	return 0;
+	*l = left.part[0];
+	*r = right.part[0];
+	return err;
 }

@@ -15,7 +15,10 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/user.h>
+#include <linux/shmem_fs.h>
+#include <linux/swap.h>
 #include <linux/uio.h>
+#include <linux/xarray.h>
 
 #include "iolite.h"
 
@@ -119,6 +122,7 @@ static ssize_t iolite_sink_bytes(struct iolite_sink *sink, struct page *page, si
 		iolite_buf_put(buf);
 		return ret;
 	}
+	iolite_pool_seal(buf->folio);
 	iolite_count_copy(reason, bytes);
 	return bytes;
 }
@@ -147,20 +151,22 @@ static size_t iolite_sink_all(struct iov_iter *i, struct page *page, size_t offs
 }
 
 /**
- * iolite_sink_folio - copy_folio_to_iter() for ITER_IOLITE
+ * iolite_sink_page - copy_folio_to_iter() and copy_page_to_iter() for ITER_IOLITE
  * @i: the iterator
- * @folio: uptodate page-cache folio with a reference of the caller's
- * @offset: first byte in @folio
+ * @page: uptodate, of the page cache, with a reference of the caller's
+ * @offset: first byte, counted from that of @page, and in its folio
  * @bytes: how many
  *
  * Return: bytes taken; fewer than @bytes on errors, which iolite_read_iter()
  * returns.
  */
-size_t iolite_sink_folio(struct iov_iter *i, struct folio *folio, size_t offset, size_t bytes)
+size_t iolite_sink_page(struct iov_iter *i, struct page *page, size_t offset, size_t bytes)
 {
 	struct iolite_sink *sink = i->iolite;
+	struct folio *folio = page_folio(page);
 	int ret;
 
+	offset += folio_page_idx(folio, page) << PAGE_SHIFT;
 	bytes = min(bytes, i->count);
 	if (!bytes)
 		return 0;
@@ -179,22 +185,102 @@ size_t iolite_sink_folio(struct iov_iter *i, struct folio *folio, size_t offset,
 	i->count -= bytes;
 	return bytes;
 }
-EXPORT_SYMBOL_GPL(iolite_sink_folio);
+
+/*
+ * For who sends the bytes at once: as iolite_sink_page(), of a sealed folio, with
+ * the reference.
+ */
+static bool iolite_sink_sealed(struct iov_iter *i, struct folio *folio, size_t offset,
+			       size_t bytes)
+{
+	struct iolite_sink *sink = i->iolite;
+
+	if (!sink->bvecs || sink->nr == sink->max || !folio_test_sealed(folio))
+		return false;
+	bvec_set_folio(&sink->bvecs[sink->nr++], folio, bytes, offset);
+	i->count -= bytes;
+	return true;
+}
 
 /**
- * iolite_sink_copy - copy_page_to_iter() and iov_iter_zero() for ITER_IOLITE
+ * iolite_sink_cached - take what a file has in the page cache, folio by folio
+ * @iocb: file and position, which advances; the file system can be read without a
+ *	lock
+ * @i: of type ITER_IOLITE
+ *
+ * Does in one walk what ->read_iter() does by a lookup for each folio.  Ends at the
+ * first that is not there, or not ready to be read.
+ *
+ * Return: bytes taken; see also iolite_sink_full().
+ */
+size_t iolite_sink_cached(struct kiocb *iocb, struct iov_iter *i)
+{
+	struct address_space *mapping = iocb->ki_filp->f_mapping;
+	XA_STATE(xas, &mapping->i_pages, iocb->ki_pos >> PAGE_SHIFT);
+	loff_t pos = iocb->ki_pos, size;
+	size_t offset, bytes, took;
+	struct folio *folio;
+	pgoff_t next;
+
+	rcu_read_lock();
+	for (folio = xas_load(&xas); folio && i->count; folio = xas_next(&xas)) {
+		if (xas_retry(&xas, folio))
+			continue;
+		if (xa_is_value(folio) || xa_is_sibling(folio))
+			break;
+		if (!folio_try_get(folio)) {
+			xas_reset(&xas);
+			continue;
+		}
+		/* The size after the folio, or bytes behind a truncation could be read. */
+		size = i_size_read(mapping->host);
+		if (unlikely(folio != xas_reload(&xas) || pos >= size ||
+			     !folio_test_uptodate(folio) ||
+			     folio_contain_hwpoisoned_page(folio))) {
+			folio_put(folio);
+			break;
+		}
+		offset = offset_in_folio(folio, pos);
+		bytes = min3((size_t)(size - pos), folio_size(folio) - offset, i->count);
+		if (!offset)
+			folio_mark_accessed(folio);
+
+		/* A successful folio_try_get() is a full barrier: the reference, then the flag */
+		if (likely(iolite_sink_sealed(i, folio, offset, bytes))) {
+			pos += bytes;
+			if (folio_test_large(folio))
+				xas_set(&xas, folio_next_index(folio));
+			continue;
+		}
+
+		rcu_read_unlock();
+		took = iolite_sink_page(i, folio_page(folio, 0), offset, bytes);
+		next = folio_next_index(folio);
+		folio_put(folio);
+		pos += took;
+		cond_resched();
+		rcu_read_lock();
+		if (took < bytes)
+			break;
+		xas_set(&xas, next);
+	}
+	rcu_read_unlock();
+
+	took = pos - iocb->ki_pos;
+	iocb->ki_pos = pos;
+	return took;
+}
+
+/**
+ * iolite_sink_zero - iov_iter_zero() for ITER_IOLITE
  * @i: the iterator
- * @page: source, or NULL for zeroes
- * @offset: first byte in @page
  * @bytes: how many
  *
- * Return: bytes taken; fewer than @bytes on errors, which iolite_read_iter()
- * returns.
+ * Return: as for iolite_sink_page()
  */
-size_t iolite_sink_copy(struct iov_iter *i, struct page *page, size_t offset, size_t bytes)
+size_t iolite_sink_zero(struct iov_iter *i, size_t bytes)
 {
-	return iolite_sink_all(i, page, offset, min(bytes, i->count),
-			       page ? IOLITE_COPY_BUSY : IOLITE_COPY_HOLE);
+	return iolite_sink_all(i, NULL, 0, min(bytes, i->count), IOLITE_COPY_HOLE);
 }
 
 /**
@@ -217,7 +303,7 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 {
 	struct iov_iter iter = {
 		.iter_type	= ITER_IOLITE,
-		.data_source	= ITER_DEST,
+		.data_source	= ITER_SOURCE,
 		.count		= len,
 		.iolite		= sink,
 	};
@@ -235,7 +321,7 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 	return ret;
 }
 
-/* One call of ->read_iter() into new buffers. */
+/* One call of ->read_iter() into new buffers; a direct read lands there by DMA... */
 static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_sink *sink,
 				 enum iolite_copy_reason reason)
 {
@@ -278,8 +364,13 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 				ret = err;
 			break;
 		}
+		iolite_pool_seal(bufs[i]->folio);
 		bufs[i] = NULL;
-		iolite_count_copy(reason, bytes);
+		/* ... unless the file system fell back to its cache and said so */
+		if (reason == IOLITE_COPY_DIRECT && iocb->ki_flags & IOCB_DIRECT)
+			iolite_stat_add(IOLITE_STAT_DIRECT_BYTES, bytes);
+		else
+			iolite_count_copy(reason, bytes);
 		left -= bytes;
 	}
 put:
@@ -334,6 +425,9 @@ ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sin
 	sink->nowait = iocb->ki_flags & (IOCB_NOWAIT | IOCB_WAITQ);
 	sink->bvecs = NULL;
 
+	/* tmpfs ignores it */
+	if (shmem_mapping(file->f_mapping))
+		iocb->ki_flags &= ~IOCB_DIRECT;
 	if (iocb->ki_flags & IOCB_DIRECT) {
 		/* Waits for the device */
 		if (sink->nowait)
