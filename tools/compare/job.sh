@@ -6,13 +6,15 @@
 
 : "${first:?}" "${last:?}" "${bin:?}"
 export job=/run/job bin fs=/tmp/fs kselftest=/tmp/kselftest
-mkdir -p $fs/tmpfs $fs/ext4 $fs/xfs
+mkdir -p $fs/tmpfs $fs/ext4 $fs/xfs $fs/btrfs
 mount -t tmpfs -o size=1G tmpfs $fs/tmpfs
-truncate -s 512M /tmp/ext4.img /tmp/xfs.img
+truncate -s 512M /tmp/ext4.img /tmp/xfs.img /tmp/btrfs.img
 mkfs.ext4 -q -F -b 4096 -E lazy_itable_init=1 /tmp/ext4.img
 mkfs.xfs -q -f /tmp/xfs.img
+mkfs.btrfs -q -f /tmp/btrfs.img
 mount -o loop /tmp/ext4.img $fs/ext4
 mount -o loop /tmp/xfs.img $fs/xfs
+mount -o loop /tmp/btrfs.img $fs/btrfs
 chmod 1777 $fs/*
 
 # remount FILE-SYSTEM: what is on the disk is all that is left of its files.
@@ -35,7 +37,7 @@ if [ -n "$selftests" ]; then
 	echo 64 > /proc/sys/vm/nr_hugepages
 fi
 if [ -n "$holder" ]; then
-	"$bin/holder" $fs/tmpfs $fs/ext4 $fs/xfs > $job/holder.out 2>&1 &
+	"$bin/holder" $fs/* > $job/holder.out 2>&1 &
 	holder_pid=$!
 fi
 
