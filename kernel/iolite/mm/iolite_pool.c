@@ -20,7 +20,6 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/set_memory.h>
@@ -419,30 +418,25 @@ void iolite_pool_release(struct iolite_buf *buf)
 /**
  * iolite_pool_give - a chunk that is one buffer leaves its pool for the page cache
  * @buf: sealed, of origin IOLITE_POOL, all of its folio
+ * @gfp: how to charge for it
  *
  * The memory then counts as other pages of files that buffers hold do, until
  * @buf lets go of it. What the page cache charges for is the caller's business.
  *
  * Return: whether it was done: not if it was before, or at a limit.
  */
-bool iolite_pool_give(struct iolite_buf *buf)
+bool iolite_pool_give(struct iolite_buf *buf, gfp_t gfp)
 {
 	struct iolite_pool *pool = buf->pool;
 	struct folio *folio = buf->folio;
 	long nr = folio_nr_pages(folio);
 	struct obj_cgroup *objcg;
-	unsigned int nofs;
 	bool given;
-	int ret;
 
 	if (READ_ONCE(buf->given))
 		return false;
 	objcg = iolite_current_objcg();
-	/* A folio may be locked. */
-	nofs = memalloc_nofs_save();
-	ret = iolite_charge_pages(pool->user, objcg, nr);
-	memalloc_nofs_restore(nofs);
-	if (ret) {
+	if (iolite_charge_pages(pool->user, objcg, nr, gfp)) {
 		obj_cgroup_put(objcg);
 		return false;
 	}
