@@ -7,22 +7,39 @@
 #ifndef IOLITE_FS_H
 #define IOLITE_FS_H
 
+#include <stdbool.h>
+
 enum fs {
 	FS_TMPFS,
 	FS_HUGE,	/* tmpfs with large folios */
 	FS_EXT4,
 	FS_XFS,
+	FS_USUAL,	/* those above */
+	FS_EXT4_1K = FS_USUAL,
+	FS_EXT4_JOURNAL,
+	FS_EXT2,	/* by ext4's code */
+	FS_BTRFS,
+	FS_VFAT,
+	FS_OVERLAY,	/* over ext4 */
 	FS_NR,
 };
 
-/* Before test_harness_run(): one mount serves all tests of a program */
-void fs_mount_all(void);
+extern const char * const fs_names[FS_NR];
+
+/* Before any test: one mount serves all tests of a program */
+void fs_mount_all(void);	/* FS_USUAL */
+void fs_mount(enum fs fs);
 
 /* Why a file system is not there, or NULL */
 const char *fs_missing(enum fs fs);
 
 /* Opens a file that has no other user; @path has room for PATH_MAX, or is NULL */
 int fs_file(enum fs fs, int flags, char *path);
+
+/* What is on a device can be mounted again, by who is the only one to use it */
+bool fs_on_device(enum fs fs);
+int fs_remount(enum fs fs);
+const char *fs_dir(enum fs fs);
 
 /* The next read of the file has to go to the device, if there is one */
 int fs_cold(int fd);

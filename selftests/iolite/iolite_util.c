@@ -171,7 +171,14 @@ int ring_run(struct ring *r, const struct io_uring_sqe *sqe)
 
 int pool_create(struct ring *r, __u64 max_bytes)
 {
-	struct iolite_reg_pool pool = { .size = sizeof(pool), .max_bytes = max_bytes };
+	return pool_create_flags(r, 0, max_bytes);
+}
+
+int pool_create_flags(struct ring *r, unsigned int flags, __u64 max_bytes)
+{
+	struct iolite_reg_pool pool = {
+		.size = sizeof(pool), .flags = flags, .max_bytes = max_bytes,
+	};
 	int ret = ring_register(r, IOLITE_REGISTER_POOL, &pool, 1);
 
 	return ret < 0 ? ret : pool.fd;

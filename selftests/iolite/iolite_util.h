@@ -51,6 +51,7 @@ int ring_submit(struct ring *r);
 int ring_reap(struct ring *r, struct io_uring_cqe *cqe, int timeout_ms);
 int ring_run(struct ring *r, const struct io_uring_sqe *sqe);
 int pool_create(struct ring *r, __u64 max_bytes);
+int pool_create_flags(struct ring *r, unsigned int flags, __u64 max_bytes);
 
 /* The slot that an operation on IOLITE_SLOT_ALLOC has found */
 static inline unsigned int cqe_slot(__u32 cqe_flags)

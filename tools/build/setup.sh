@@ -11,7 +11,7 @@ packages=(
 	# library and server
 	pkg-config liburing-dev libhttp-parser-dev
 	# the guest, and what runs in it
-	qemu-system-x86 e2fsprogs xfsprogs iproute2 mount util-linux procps
+	qemu-system-x86 e2fsprogs xfsprogs btrfs-progs dosfstools iproute2 mount util-linux procps
 	# benchmarks
 	libabsl-dev
 	# clients and checks

@@ -282,7 +282,7 @@ int io_register_iolite_pool(struct iolite_reg_pool __user *arg)
 
 	if (copy_from_user(&reg, arg, sizeof(reg)))
 		return -EFAULT;
-	if (reg.size != sizeof(reg) || reg.flags & ~IOLITE_POOL_SHARE_WHOLE ||
+	if (reg.size != sizeof(reg) || reg.flags & ~(IOLITE_POOL_SHARE_WHOLE | IOLITE_POOL_PAGES) ||
 	    reg.resv || !mem_is_zero(reg.resv2, sizeof(reg.resv2)))
 		return -EINVAL;
 	/* an fd is no good to who cannot be told of it */

@@ -703,26 +703,21 @@ static ssize_t io_iolite_send(struct io_kiocb *req, struct io_iolite_write *wr,
 }
 
 /* Writes one bvec array full, under freeze protection as vfs_write() has it */
-static ssize_t io_iolite_write_iter(struct kiocb *kiocb, struct bio_vec *bvecs,
-				    unsigned int nr, size_t bytes)
+static ssize_t io_iolite_write_iter(struct kiocb *kiocb, struct iov_iter *iter,
+				    const struct iolite_agg *agg, u64 start)
 {
 	struct file *file = kiocb->ki_filp;
-	struct iov_iter iter;
 	ssize_t ret;
 
 	if (!(kiocb->ki_flags & IOCB_NOWAIT))
 		file_start_write(file);
 	else if (!file_start_write_trylock(file))
 		return -EAGAIN;
-	iov_iter_bvec(&iter, ITER_SOURCE, bvecs, nr, bytes);
-	ret = file->f_op->write_iter(kiocb, &iter);
+	ret = iolite_write_iter(kiocb, iter, agg, start);
 	file_end_write(file);
 
-	if (ret > 0) {
+	if (ret > 0)
 		fsnotify_modify(file);
-		if (!(kiocb->ki_flags & IOCB_DIRECT))
-			iolite_count_copy(IOLITE_COPY_FILE_WRITE, ret);
-	}
 	return ret;
 }
 
@@ -733,6 +728,7 @@ static ssize_t io_iolite_write_file(struct io_kiocb *req, struct io_iolite_write
 	const struct iolite_agg *agg = &wr->obj->agg;
 	size_t bytes, done = 0, len = wr->len - wr->done;
 	struct file *file = req->file;
+	struct iov_iter iter;
 	unsigned int nr, max;
 	struct kiocb kiocb;
 	ssize_t ret;
@@ -756,7 +752,8 @@ static ssize_t io_iolite_write_file(struct io_kiocb *req, struct io_iolite_write
 	kiocb.ki_flags |= IOCB_WRITE;
 	do {
 		nr = iolite_agg_bvecs(agg, agg->cursor + done, len - done, bvecs, max, &bytes);
-		ret = io_iolite_write_iter(&kiocb, bvecs, nr, bytes);
+		iov_iter_bvec(&iter, ITER_SOURCE, bvecs, nr, bytes);
+		ret = io_iolite_write_iter(&kiocb, &iter, agg, agg->cursor + done);
 		if (ret <= 0)
 			break;
 		done += ret;

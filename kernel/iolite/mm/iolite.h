@@ -15,6 +15,9 @@ void iolite_uncharge_pages(struct user_struct *user, struct obj_cgroup *objcg, l
 
 /* mm/iolite_pool.c */
 struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool zero);
+bool iolite_pool_give(struct iolite_buf *buf);
+void iolite_pool_release_given(struct iolite_buf *buf);
+void iolite_pool_seal(struct folio *folio);
 bool iolite_pool_shares_whole(const struct iolite_pool *pool);
 
 /* mm/iolite_window.c */

@@ -32,6 +32,7 @@ struct iolite_buf *iolite_buf_alloc(enum iolite_origin origin, struct folio *fol
 	refcount_set(&buf->ref, 1);
 	buf->origin = origin;
 	buf->sealed = true;
+	buf->given = false;
 	buf->folio = folio;
 	buf->offset = offset;
 	buf->len = len;
@@ -70,7 +71,10 @@ void __iolite_buf_free(struct iolite_buf *buf)
 		folio_put(buf->folio);
 		break;
 	case IOLITE_POOL:
-		iolite_pool_release(buf);
+		if (buf->given)
+			iolite_pool_release_given(buf);
+		else
+			iolite_pool_release(buf);
 		break;
 	}
 	iolite_buf_free_struct(buf);

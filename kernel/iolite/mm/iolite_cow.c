@@ -7,8 +7,10 @@
  *
  *  - It goes from clear to set under the folio lock, only while the folio is
  *    uptodate, nobody can store to it through a mapping or by DMA and, where
- *    there is write-back, clean: write-back zeroes what lies beyond the end of
- *    the file in place.
+ *    there is write-back, clean: bytes beyond the end of the file may have been
+ *    stored before, and have to be cleared in place by write-back.  A sealed
+ *    folio has none, and write-back leaves it alone: what was written by
+ *    reference (iolite_write.c) is sealed from the first on, and dirty.
  *  - It goes from set to clear under the folio lock, and only if nobody holds
  *    the folio.  A reader takes its reference first and looks at the flag
  *    then; a writer clears the flag first and looks at the reference count
@@ -145,7 +147,7 @@ static bool iolite_unseal(struct folio *folio, bool nowait)
 	return false;
 }
 
-static void iolite_cached_stats(struct folio *folio, long nr)
+static void iolite_cached_stats(struct folio *folio, bool dirty, long nr)
 {
 	enum node_stat_item thps = NR_FILE_THPS;
 
@@ -156,17 +158,23 @@ static void iolite_cached_stats(struct folio *folio, long nr)
 	}
 	if (folio_test_pmd_mappable(folio))
 		lruvec_stat_mod_folio(folio, thps, nr);
+	/* Without write-back (tmpfs) dirty is just "do not drop". */
+	if (dirty && !folio_test_swapbacked(folio)) {
+		lruvec_stat_mod_folio(folio, NR_FILE_DIRTY, nr);
+		zone_stat_mod_folio(folio, NR_ZONE_WRITE_PENDING, nr);
+	}
 }
 
 /**
  * iolite_migrate_shared - copy a folio and switch the mapping to the copy
  * @mapping: of both
  * @dst: new, locked, not yet in a mapping
- * @src: locked, clean or without write-back, not mapped by page tables, held by
+ * @src: locked, not under write-back, not mapped by page tables, maybe held by
  *	readers who keep it
  * @src_private: moves to @dst
  *
- * What __migrate_folio() does for MIGRATE_SHARED.  The reference count of @src
+ * What __migrate_folio() does for MIGRATE_SHARED.  A @dst that is sealed has its
+ * contents already, see iolite_write.c.  The reference count of @src
  * is never frozen: its readers take and drop plain references at any moment.
  * The switch is made like that of replace_page_cache_folio(): lookups check the
  * mapping again once they have a reference.
@@ -181,11 +189,14 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 {
 	XA_STATE(xas, &mapping->i_pages, src->index);
 	long nr = folio_nr_pages(src);
+	bool dirty;
 	int ret;
 
-	ret = folio_mc_copy(dst, src);
-	if (ret)
-		return ret;
+	if (!folio_test_sealed(dst)) {
+		ret = folio_mc_copy(dst, src);
+		if (ret)
+			return ret;
+	}
 
 	mem_cgroup_replace_folio(src, dst);
 
@@ -202,11 +213,10 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 		folio_set_workingset(dst);
 	if (folio_test_mappedtodisk(src))
 		folio_set_mappedtodisk(dst);
-	/* Without write-back (tmpfs) dirty is just "do not drop". */
-	if (folio_test_dirty(src)) {
-		folio_clear_dirty(src);
+	/* The tag in the mapping stays. */
+	dirty = folio_test_clear_dirty(src);
+	if (dirty)
 		folio_set_dirty(dst);
-	}
 	if (src_private)
 		folio_attach_private(dst, folio_detach_private(src));
 	folio_mark_uptodate(dst);
@@ -214,8 +224,8 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 	xas_lock_irq(&xas);
 	xas_store(&xas, dst);
 	src->mapping = NULL;
-	iolite_cached_stats(src, -nr);
-	iolite_cached_stats(dst, nr);
+	iolite_cached_stats(src, dirty, -nr);
+	iolite_cached_stats(dst, dirty, nr);
 	xas_unlock_irq(&xas);
 
 	folio_put_refs(src, nr);
@@ -237,8 +247,8 @@ static struct folio *iolite_cow(struct folio *folio)
 	int ret = -ENOMEM;
 	struct folio *copy;
 
-	/* Sealed folios are clean where there is write-back, and stay so. */
-	VM_WARN_ON_ONCE_FOLIO(folio_test_writeback(folio), folio);
+	/* Of what was written by reference */
+	folio_wait_writeback(folio);
 
 	copy = filemap_alloc_folio(gfp, folio_order(folio), NULL);
 	if (!copy)

@@ -15,6 +15,7 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/user.h>
+#include <linux/shmem_fs.h>
 #include <linux/swap.h>
 #include <linux/uio.h>
 #include <linux/xarray.h>
@@ -121,6 +122,7 @@ static ssize_t iolite_sink_bytes(struct iolite_sink *sink, struct page *page, si
 		iolite_buf_put(buf);
 		return ret;
 	}
+	iolite_pool_seal(buf->folio);
 	iolite_count_copy(reason, bytes);
 	return bytes;
 }
@@ -319,7 +321,7 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 	return ret;
 }
 
-/* One call of ->read_iter() into new buffers. */
+/* One call of ->read_iter() into new buffers; a direct read lands there by DMA... */
 static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_sink *sink,
 				 enum iolite_copy_reason reason)
 {
@@ -362,8 +364,13 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 				ret = err;
 			break;
 		}
+		iolite_pool_seal(bufs[i]->folio);
 		bufs[i] = NULL;
-		iolite_count_copy(reason, bytes);
+		/* ... unless the file system fell back to its cache and said so */
+		if (reason == IOLITE_COPY_DIRECT && iocb->ki_flags & IOCB_DIRECT)
+			iolite_stat_add(IOLITE_STAT_DIRECT_BYTES, bytes);
+		else
+			iolite_count_copy(reason, bytes);
 		left -= bytes;
 	}
 put:
@@ -418,6 +425,9 @@ ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sin
 	sink->nowait = iocb->ki_flags & (IOCB_NOWAIT | IOCB_WAITQ);
 	sink->bvecs = NULL;
 
+	/* tmpfs ignores it */
+	if (shmem_mapping(file->f_mapping))
+		iocb->ki_flags &= ~IOCB_DIRECT;
 	if (iocb->ki_flags & IOCB_DIRECT) {
 		/* Waits for the device */
 		if (sink->nowait)

@@ -11,13 +11,15 @@
  *
  * Every chunk is charged to the memory cgroup of whoever allocates, and counts
  * towards the limits of the pool and of the user who made it until it goes back
- * to the page allocator (I5).
+ * to the page allocator, or into the page cache of a file (I5).
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/iolite.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
@@ -86,7 +88,7 @@ int iolite_pool_create(struct user_struct *user, unsigned int flags, u64 max_byt
 	struct iolite_pool *pool;
 	int i;
 
-	if (flags & ~IOLITE_POOL_SHARE_WHOLE)
+	if (flags & ~(IOLITE_POOL_SHARE_WHOLE | IOLITE_POOL_PAGES))
 		return -EINVAL;
 	if (max_bytes > limit)
 		return -E2BIG;
@@ -116,6 +118,20 @@ struct iolite_pool *iolite_pool_get(struct iolite_pool *pool)
 {
 	refcount_inc(&pool->ref);
 	return pool;
+}
+
+/**
+ * iolite_pool_seal - mark memory that is filled
+ * @folio: a chunk
+ *
+ * Who gets it by an skb, and does not know whose it is, still sees that it must
+ * not be written to.  A chunk for small buffers may get more of them; its pool
+ * alone writes to what was not handed out yet.
+ */
+void iolite_pool_seal(struct folio *folio)
+{
+	if (!folio_test_sealed(folio))
+		folio_set_sealed(folio);
 }
 
 /* Back to the page allocator, or to the skb that still holds it. */
@@ -295,6 +311,7 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 		iolite_pool_unlink(pool, folio);
 		folio->private = (void *)1UL;
 		spin_unlock(&pool->lock);
+		folio_clear_sealed(folio);	/* nobody else holds it */
 		if (zero)
 			folio_zero_range(folio, 0, folio_size(folio));
 		return folio;
@@ -344,6 +361,69 @@ void iolite_pool_release(struct iolite_buf *buf)
 	}
 	spin_unlock(&pool->lock);
 	iolite_pool_put(pool);
+}
+
+/**
+ * iolite_pool_give - a chunk that is one buffer leaves its pool for the page cache
+ * @buf: sealed, of origin IOLITE_POOL, all of its folio
+ *
+ * The memory then counts as other pages of files that buffers hold do, until
+ * @buf lets go of it. What the page cache charges for is the caller's business.
+ *
+ * Return: whether it was done: not if it was before, or at a limit.
+ */
+bool iolite_pool_give(struct iolite_buf *buf)
+{
+	struct iolite_pool *pool = buf->pool;
+	struct folio *folio = buf->folio;
+	long nr = folio_nr_pages(folio);
+	struct obj_cgroup *objcg;
+	unsigned int nofs;
+	bool given;
+	int ret;
+
+	if (READ_ONCE(buf->given))
+		return false;
+	objcg = iolite_current_objcg();
+	/* A folio may be locked. */
+	nofs = memalloc_nofs_save();
+	ret = iolite_charge_pages(pool->user, objcg, nr);
+	memalloc_nofs_restore(nofs);
+	if (ret) {
+		obj_cgroup_put(objcg);
+		return false;
+	}
+	spin_lock(&pool->lock);
+	given = buf->given;
+	if (!given) {
+		WRITE_ONCE(buf->given, true);
+		buf->objcg = objcg;
+		folio->private = NULL;
+		pool->bytes -= folio_size(folio);
+	}
+	spin_unlock(&pool->lock);
+	if (given) {
+		iolite_uncharge_pages(pool->user, objcg, nr);
+		obj_cgroup_put(objcg);
+		return false;
+	}
+	atomic_long_sub(folio_size(folio), &pool->user->iolite_pool_bytes);
+	iolite_stat_add(IOLITE_STAT_POOL_PAGES, -nr);
+	memcg_kmem_uncharge_page(&folio->page, folio_order(folio));
+	folio_set_sealed(folio);
+	return true;
+}
+
+/**
+ * iolite_pool_release_given - the end of a buffer after iolite_pool_give()
+ * @buf: without references
+ */
+void iolite_pool_release_given(struct iolite_buf *buf)
+{
+	iolite_uncharge_pages(buf->pool->user, buf->objcg, folio_nr_pages(buf->folio));
+	obj_cgroup_put(buf->objcg);
+	folio_put(buf->folio);
+	iolite_pool_put(buf->pool);
 }
 
 /* A part of the chunk for small buffers, at *@offset. */
@@ -401,7 +481,8 @@ static struct iolite_buf *iolite_pool_wrap(struct iolite_pool *pool, struct foli
  */
 struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool zero)
 {
-	unsigned int order = min(get_order(want), IOLITE_POOL_MAX_ORDER);
+	unsigned int order = pool->flags & IOLITE_POOL_PAGES ? 0 :
+			     min(get_order(want), IOLITE_POOL_MAX_ORDER);
 	struct folio *folio;
 
 	/* Rather two chunks than one that is more than a quarter unused */
@@ -489,6 +570,7 @@ int iolite_pool_copy_in(struct iolite_pool *pool, struct iov_iter *from, struct 
 			iolite_buf_put(buf);
 			return ret;
 		}
+		iolite_pool_seal(buf->folio);
 		iolite_count_copy(IOLITE_COPY_ALLOC, buf->len);
 	}
 	return 0;
@@ -520,6 +602,7 @@ int iolite_pool_header(struct iolite_pool *pool, const void __user *from, size_t
 		iolite_pool_release(buf);
 		return -EFAULT;
 	}
+	iolite_pool_seal(buf->folio);
 	iolite_count_copy(IOLITE_COPY_ALLOC, len);
 	return 0;
 }
@@ -536,8 +619,11 @@ void iolite_agg_seal(struct iolite_agg *agg)
 	struct iolite_slice slice;
 
 	iolite_agg_iter_init(&it, agg, 0);
-	while (iolite_agg_iter_next(&it, &slice))
-		if (!slice.buf->sealed)
-			iolite_window_seal(slice.buf);
+	while (iolite_agg_iter_next(&it, &slice)) {
+		if (slice.buf->sealed)
+			continue;
+		iolite_window_seal(slice.buf);
+		iolite_pool_seal(slice.buf->folio);
+	}
 	agg->unsealed = false;
 }

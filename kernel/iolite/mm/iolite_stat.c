@@ -119,10 +119,13 @@ STAT_ATTR(grants, GRANTS);
 STAT_ATTR(domains, DOMAINS);
 STAT_ATTR(shared_bytes, SHARED_BYTES);
 STAT_ATTR(sent_bytes, SENT_BYTES);
+STAT_ATTR(written_bytes, WRITTEN_BYTES);
+STAT_ATTR(direct_bytes, DIRECT_BYTES);
 STAT_ATTR(cow_folios, COW_FOLIOS);
 STAT_ATTR(unsealed_folios, UNSEALED_FOLIOS);
 STAT_ATTR(cow_again, COW_AGAIN);
 STAT_ATTR(dropped_folios, DROPPED_FOLIOS);
+STAT_ATTR(inplace_refused, INPLACE_REFUSED);
 COPY_ATTR(copied_alloc, ALLOC);
 COPY_ATTR(copied_fs, FS);
 COPY_ATTR(copied_direct, DIRECT);
@@ -150,10 +153,13 @@ static struct attribute *iolite_attrs[] = {
 	ATTR_PTR(domains),
 	ATTR_PTR(shared_bytes),
 	ATTR_PTR(sent_bytes),
+	ATTR_PTR(written_bytes),
+	ATTR_PTR(direct_bytes),
 	ATTR_PTR(cow_folios),
 	ATTR_PTR(unsealed_folios),
 	ATTR_PTR(cow_again),
 	ATTR_PTR(dropped_folios),
+	ATTR_PTR(inplace_refused),
 	&copied_bytes_attr.attr,
 	ATTR_PTR(copied_alloc),
 	ATTR_PTR(copied_fs),

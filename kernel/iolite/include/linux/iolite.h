@@ -40,12 +40,13 @@ enum iolite_origin {
  * @origin: where @folio comes from
  * @sealed: no byte changes any more; goes from false to true once, under the
  *	window lock if the buffer has a window address
+ * @given: @folio was put into a page cache; it is not going back to its pool
  * @folio: the memory; the buffer holds one reference
  * @offset: of the first byte in @folio
  * @len: bytes
  * @pool: owner of the memory and of a reference, if @origin is IOLITE_POOL
  * @user: charged for the folio's pages, if @origin is IOLITE_FILE
- * @objcg: likewise
+ * @objcg: likewise, also if @given
  * @window_pgoff: page index in the window plus 1, or 0; window lock
  * @generation: names the contents together with the window address (I8);
  *	0 before the buffer has an address; window lock
@@ -54,6 +55,7 @@ struct iolite_buf {
 	refcount_t		ref;
 	u8			origin;
 	bool			sealed;
+	bool			given;
 	struct folio		*folio;
 	u32			offset;
 	u32			len;
@@ -154,7 +156,7 @@ bool iolite_agg_iter_next(struct iolite_agg_iter *it, struct iolite_slice *slice
 enum iolite_copy_reason {
 	IOLITE_COPY_ALLOC,	/* user memory into a new buffer */
 	IOLITE_COPY_FS,		/* the file system cannot share folios */
-	IOLITE_COPY_DIRECT,	/* the file is open with O_DIRECT */
+	IOLITE_COPY_DIRECT,	/* the file system fell back from a direct read */
 	IOLITE_COPY_SPECIAL,	/* not a regular file */
 	IOLITE_COPY_MAPPED,	/* the file is mapped writable and shared */
 	IOLITE_COPY_PINNED,	/* the folio may be pinned for DMA */
@@ -180,10 +182,13 @@ enum iolite_stat {
 	/* events, ever growing */
 	IOLITE_STAT_SHARED_BYTES,	/* read by reference */
 	IOLITE_STAT_SENT_BYTES,		/* written to sockets by reference */
+	IOLITE_STAT_WRITTEN_BYTES,	/* written to files by reference */
+	IOLITE_STAT_DIRECT_BYTES,	/* read and written between buffers and devices */
 	IOLITE_STAT_COW_FOLIOS,
 	IOLITE_STAT_UNSEALED_FOLIOS,	/* written in place again, nobody held them */
 	IOLITE_STAT_COW_AGAIN,		/* writers refused with -EAGAIN */
 	IOLITE_STAT_DROPPED_FOLIOS,	/* left the cache, as no copy could be had */
+	IOLITE_STAT_INPLACE_REFUSED,	/* writers who did not know that memory was shared */
 	IOLITE_STAT_NR,
 };
 
@@ -253,6 +258,8 @@ struct iolite_sink {
 ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sink);
 size_t iolite_sink_cached(struct kiocb *iocb, struct iov_iter *i);
 bool iolite_sink_full(const struct iov_iter *i);
+ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
+			  const struct iolite_agg *agg, u64 start);
 ssize_t iolite_gather(struct kiocb *iocb, size_t len, struct bio_vec *bvecs, unsigned int max,
 		      unsigned int *nr);
 

@@ -76,6 +76,9 @@ static inline bool mapping_iolite_sealed(const struct address_space *mapping)
 }
 #endif
 
+/* For lookups, with FGP_LOCK, of folios whose bytes are going to be changed */
+#define FGP_UNSEAL	(IS_ENABLED(CONFIG_IOLITE) ? FGP_WRITE : (__force fgf_t)0)
+
 /**
  * iolite_truncates_sealed - is a part of a sealed folio about to be cleared?
  * @folio: locked, with a reference of the caller's

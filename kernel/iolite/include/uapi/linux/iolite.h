@@ -118,8 +118,9 @@ struct iolite_reg_table {
 	__u64	resv[4];	/* in: 0 */
 };
 
-/* Pool flags: map whole pages to whoever was passed a slice of them */
-#define IOLITE_POOL_SHARE_WHOLE		(1U << 0)
+/* Pool flags */
+#define IOLITE_POOL_SHARE_WHOLE		(1U << 0)	/* map whole pages to whoever was passed a slice */
+#define IOLITE_POOL_PAGES		(1U << 1)	/* memory in single pages, which any file takes */
 
 struct iolite_reg_pool {
 	__u32	size;		/* in: sizeof(struct iolite_reg_pool) */

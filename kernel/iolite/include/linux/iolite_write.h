@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Writing aggregates to files by reference: what the paths that look up, make
+ * and fill page-cache folios for writing call.
+ */
+#ifndef _LINUX_IOLITE_WRITE_H
+#define _LINUX_IOLITE_WRITE_H
+
+#include <linux/iolite_cow.h>
+#include <linux/sched.h>
+
+struct iov_iter;
+
+struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool nowait);
+struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
+				   unsigned int order);
+bool __iolite_is_source(struct folio *folio);
+size_t iolite_skip_source(struct iov_iter *i, size_t bytes);
+
+static inline bool iolite_task_writes(void)
+{
+#ifdef CONFIG_IOLITE
+	return unlikely(current->iolite_write);
+#else
+	return false;
+#endif
+}
+
+/**
+ * iolite_is_source - is a folio written to itself?
+ * @folio: locked, of the page cache
+ *
+ * Return: whether it is part of the aggregate that the task is writing to a file,
+ * and in its place already.
+ */
+static inline bool iolite_is_source(struct folio *folio)
+{
+	return iolite_task_writes() && __iolite_is_source(folio);
+}
+
+/**
+ * iolite_take_source - a new folio for the page cache, with its contents
+ * @mapping: of the file that is written to
+ * @index: where in it; nothing is cached there
+ * @order: at most; as many bytes are going to be written
+ *
+ * Return: a folio, with a reference of the caller's, if the task is writing one
+ * there by reference; else NULL.
+ */
+static inline struct folio *iolite_take_source(struct address_space *mapping, pgoff_t index,
+					       unsigned int order)
+{
+	return iolite_task_writes() ? __iolite_take_source(mapping, index, order) : NULL;
+}
+
+/**
+ * iolite_must_look - has a writer to call iolite_write_begin()?
+ * @folio: locked, of the page cache
+ *
+ * Return: whether it is sealed, or the task is writing an aggregate.
+ */
+static inline bool iolite_must_look(const struct folio *folio)
+{
+	return unlikely(folio_test_sealed(folio)) || iolite_task_writes();
+}
+
+#endif /* _LINUX_IOLITE_WRITE_H */

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IO-Lite: writing aggregates to files by reference.
+ *
+ * A file system writes as ever: it looks a folio up, locked and for writing,
+ * copies bytes into it, and marks it dirty. While a task writes an aggregate, a
+ * lookup of what a chunk of a pool covers wholly finds that chunk: it is put
+ * into the page cache where there was nothing, or into the place of the folio
+ * that was there. What is to be copied from it is there already. So all the
+ * rest, limits, quotas, journals, times and errors, is that of write(2) (I9).
+ *
+ * The chunk is sealed, as its buffer may be held for long, and sent, and mapped.
+ * It is the one kind of folio that is sealed while it is dirty or under
+ * write-back.
+ */
+#include <linux/backing-dev.h>
+#include <linux/buffer_head.h>
+#include <linux/fs.h>
+#include <linux/iolite.h>
+#include <linux/iolite_write.h>
+#include <linux/migrate.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+#include <linux/swap.h>
+#include <linux/uio.h>
+
+#include "internal.h"
+#include "iolite.h"
+
+/**
+ * struct iolite_write - what a task writes to a file by reference
+ * @mapping: of the file
+ * @iocb: its position does not move before the call is over
+ * @iter: the file system's, to see how much is left
+ * @agg: the source
+ * @start: where in @agg the call begins
+ * @last: the chunk that was taken for the page cache last, with a reference
+ * @by_ref: bytes that did not have to be copied
+ */
+struct iolite_write {
+	struct address_space	*mapping;
+	struct kiocb		*iocb;
+	struct iov_iter		*iter;
+	const struct iolite_agg	*agg;
+	u64			start;
+	struct folio		*last;
+	size_t			by_ref;
+};
+
+/* The buffer that is a whole folio and goes to @pos of the file, or NULL. */
+static struct iolite_buf *iolite_source(struct address_space *mapping, loff_t pos)
+{
+	const struct iolite_write *write = current->iolite_write;
+	struct iolite_agg_iter it;
+	struct iolite_slice slice;
+	u64 at;
+
+	if (write->mapping != mapping || pos < write->iocb->ki_pos)
+		return NULL;
+	at = write->start + (pos - write->iocb->ki_pos);
+	if (at >= write->agg->len)
+		return NULL;
+	iolite_agg_iter_init(&it, write->agg, at);
+	if (!iolite_agg_iter_next(&it, &slice) || slice.off || slice.buf->offset ||
+	    slice.len != folio_size(slice.buf->folio))
+		return NULL;
+	return slice.buf;
+}
+
+/**
+ * __iolite_is_source - is a folio written to itself?
+ * @folio: locked, of the page cache
+ *
+ * Return: whether it is what the task that calls is writing to its place.
+ */
+bool __iolite_is_source(struct folio *folio)
+{
+	struct iolite_buf *buf = iolite_source(folio->mapping, folio_pos(folio));
+
+	return buf && buf->folio == folio;
+}
+EXPORT_SYMBOL_GPL(__iolite_is_source);
+
+/**
+ * iolite_skip_source - copy_folio_from_iter_atomic() from a folio to itself
+ * @i: the source
+ * @bytes: as many are there already
+ *
+ * Return: bytes skipped.
+ */
+size_t iolite_skip_source(struct iov_iter *i, size_t bytes)
+{
+	bytes = min(bytes, iov_iter_count(i));
+	iov_iter_advance(i, bytes);
+	current->iolite_write->by_ref += bytes;
+	return bytes;
+}
+
+/* The source of @index, if it is a chunk of a suitable size that can be had. */
+static struct iolite_buf *iolite_suitable(struct address_space *mapping, pgoff_t index,
+					  unsigned int min_order, unsigned int max_order)
+{
+	struct iolite_buf *buf = iolite_source(mapping, (loff_t)index << PAGE_SHIFT);
+	struct folio *folio;
+
+	if (!buf || buf->origin != IOLITE_POOL || READ_ONCE(buf->given))
+		return NULL;
+	folio = buf->folio;
+	if (folio_order(folio) < min_order || folio_order(folio) > max_order ||
+	    !IS_ALIGNED(index, folio_nr_pages(folio)) ||
+	    iov_iter_count(current->iolite_write->iter) < folio_size(folio))
+		return NULL;
+	return buf;
+}
+
+/* Returns the chunk sealed and uptodate, with a reference of the caller's. */
+static struct folio *iolite_take(struct iolite_buf *buf)
+{
+	struct iolite_write *write = current->iolite_write;
+	struct folio *folio = buf->folio;
+
+	if (!iolite_pool_give(buf))
+		return NULL;
+	folio_mark_uptodate(folio);
+	folio_get(folio);
+	if (write->last)
+		folio_put(write->last);
+	write->last = folio;
+	folio_get(folio);
+	return folio;
+}
+
+/**
+ * __iolite_take_source - a new folio for the page cache, with its contents
+ * @mapping: of the file that is written to
+ * @index: where in it; nothing is cached there
+ * @order: at most; as many bytes are going to be written
+ *
+ * Return: the folio, sealed and uptodate, for filemap_add_folio() or the like,
+ * with a reference of the caller's; NULL if an ordinary one has to be allocated.
+ */
+struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
+				   unsigned int order)
+{
+	struct iolite_buf *buf;
+	pgoff_t end;
+
+	buf = iolite_suitable(mapping, index, mapping_min_folio_order(mapping), order);
+	if (!buf)
+		return NULL;
+	/* What is cached of the rest must go. */
+	if (folio_test_large(buf->folio)) {
+		end = index + folio_nr_pages(buf->folio) - 1;
+		invalidate_mapping_pages(mapping, index, end);
+		if (filemap_range_has_page(mapping, (loff_t)index << PAGE_SHIFT,
+					   ((loff_t)(end + 1) << PAGE_SHIFT) - 1))
+			return NULL;
+	}
+	return iolite_take(buf);
+}
+
+/*
+ * Puts the source in the place of @folio, which is locked, with the caller's
+ * reference. Returns the source, likewise; NULL with nothing changed; or
+ * -ESTALE if a smaller folio made room, and was unlocked and put.
+ */
+static struct folio *iolite_replace(struct folio *folio, unsigned int order, bool nowait)
+{
+	struct address_space *mapping = folio->mapping;
+	struct iolite_buf *buf;
+	struct folio *source;
+
+	if (folio_test_writeback(folio))
+		return NULL;
+	/* Buffers may be locked, and to unmap sleeps. */
+	if (nowait && (folio_buffers(folio) || folio_mapped(folio)))
+		return NULL;
+	/* A device, or who has references, may be writing to it. */
+	if (!folio_test_sealed(folio) && (mapping_was_writably_mapped(mapping) ||
+					  folio_maybe_dma_pinned(folio)))
+		return NULL;
+	buf = iolite_suitable(mapping, folio->index, folio_order(folio), order);
+	if (!buf)
+		return NULL;
+
+	if (folio_order(buf->folio) > folio_order(folio)) {
+		if (!mapping_can_writeback(mapping) || folio_test_dirty(folio) ||
+		    folio_unmap_invalidate(mapping, folio, GFP_NOFS) < 0)
+			return NULL;
+		folio_unlock(folio);
+		folio_put(folio);
+		return ERR_PTR(-ESTALE);
+	}
+
+	source = iolite_take(buf);
+	if (!source)
+		return NULL;
+	if (folio_mapped(folio))
+		unmap_mapping_folio(folio);
+	__folio_set_locked(source);
+	if (mapping->a_ops->migrate_folio(mapping, source, folio, MIGRATE_SHARED)) {
+		folio_unlock(source);
+		folio_put(source);
+		return NULL;
+	}
+	folio_add_lru(source);
+	folio_unlock(folio);
+	folio_put(folio);
+	return source;
+}
+
+/**
+ * iolite_write_begin - bytes of a page-cache folio are about to be written
+ * @folio: locked, with a reference of the caller's; sealed, or the task writes
+ *	an aggregate
+ * @order: as many bytes are going to be written from the folio's first on
+ * @nowait: do not sleep
+ *
+ * Return: as iolite_write_folio(); or the source of the write, sealed.
+ */
+struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool nowait)
+{
+	if (current->iolite_write) {
+		struct folio *source;
+
+		if (__iolite_is_source(folio))
+			return folio;
+		source = iolite_replace(folio, order, nowait);
+		if (source)
+			return source;
+	}
+	return folio_test_sealed(folio) ? iolite_write_folio(folio, nowait) : folio;
+}
+
+static bool iolite_can_take(struct kiocb *iocb)
+{
+	struct address_space *mapping = iocb->ki_filp->f_mapping;
+
+	if (iocb->ki_flags & IOCB_DIRECT || !mapping_iolite(mapping) || IS_DAX(mapping->host))
+		return false;
+	/* Blocks smaller than a page may be written one at a time, and fail. */
+	if (i_blocksize(mapping->host) < PAGE_SIZE)
+		return false;
+	/* As in iolite_seal_folio(): the flag before the count. */
+	if (!mapping_iolite_sealed(mapping))
+		set_bit(AS_IOLITE_SEALED, &mapping->flags);
+	smp_mb();
+	return !mapping_writably_mapped(mapping);
+}
+
+/* The file system gave up on a folio that it had found or put into the cache. */
+static void iolite_forget_source(struct address_space *mapping, struct folio *folio)
+{
+	folio_lock(folio);
+	if (folio->mapping == mapping && !folio_test_dirty(folio) &&
+	    !folio_test_writeback(folio) && mapping_can_writeback(mapping))
+		folio_unmap_invalidate(mapping, folio, mapping_gfp_mask(mapping));
+	folio_unlock(folio);
+}
+
+/**
+ * iolite_write_iter - write an aggregate to a file
+ * @iocb: file, position and flags, of the synchronous kind
+ * @iter: the bytes
+ * @agg: what @iter refers to; does not change meanwhile
+ * @start: where in @agg
+ *
+ * Whole folios of pools are put into the page cache where that is possible, and
+ * the rest is copied, and counted. The caller has checked what vfs_write()
+ * checks.
+ *
+ * Return: what ->write_iter() returns.
+ */
+ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
+			  const struct iolite_agg *agg, u64 start)
+{
+	struct iolite_write write = {
+		.mapping = iocb->ki_filp->f_mapping,
+		.iocb	 = iocb,
+		.iter	 = iter,
+		.agg	 = agg,
+		.start	 = start,
+	};
+	size_t len = iov_iter_count(iter);
+	bool take;
+	ssize_t ret;
+
+	/* tmpfs ignores it */
+	if (shmem_mapping(write.mapping))
+		iocb->ki_flags &= ~IOCB_DIRECT;
+	take = iolite_can_take(iocb);
+	if (take)
+		current->iolite_write = &write;
+	ret = iocb->ki_filp->f_op->write_iter(iocb, iter);
+	current->iolite_write = NULL;
+
+	if (write.last) {
+		if (ret != len)
+			iolite_forget_source(write.mapping, write.last);
+		folio_put(write.last);
+	}
+	if (ret > 0 && iocb->ki_flags & IOCB_DIRECT) {
+		iolite_stat_add(IOLITE_STAT_DIRECT_BYTES, ret);
+	} else if (ret > 0) {
+		size_t by_ref = min_t(size_t, write.by_ref, ret);
+
+		iolite_stat_add(IOLITE_STAT_WRITTEN_BYTES, by_ref);
+		if (ret > by_ref)
+			iolite_count_copy(IOLITE_COPY_FILE_WRITE, ret - by_ref);
+	}
+	return ret;
+}
