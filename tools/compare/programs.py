@@ -43,7 +43,7 @@ ENGINES = (
 
 def fsx():
     for where in FILE_SYSTEMS:
-        for seed in (1, 2, 3):
+        for seed in (1, 2, 3, 4):
             yield Program(f"exercise/{where}/{seed}",
                           EXERCISE.format(seed=seed, operations=1000, where=where), 240)
         for name, engine, block, more in ENGINES:
