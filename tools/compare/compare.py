@@ -22,12 +22,15 @@ DIRECTORY = os.path.join(vm.BUILD, "compare")
 INSTALLED = os.path.join(DIRECTORY, "kselftest")
 HERE = os.path.dirname(os.path.realpath(__file__))
 
+WIDE = bool(os.environ.get("WIDE"))
 IMAGE = "arch/x86/boot/bzImage"
+PATCHED = os.path.join(vm.BUILD, "linux", "out-wide" if WIDE else "out-prod", IMAGE)
 KERNELS = {
-    "pristine": os.path.join(vm.BUILD, "pristine/out-pristine", IMAGE),
-    "patched": os.path.join(vm.BUILD, "linux/out-compare", IMAGE),
+    "pristine": os.path.join(vm.BUILD, "pristine",
+                             "out-pristine-wide" if WIDE else "out-pristine", IMAGE),
+    "patched": PATCHED,
     # patched, and every file that is worked on is held in aggregates meanwhile
-    "active": os.path.join(vm.BUILD, "linux/out-compare", IMAGE),
+    "active": PATCHED,
 }
 PARTS = {
     "fsx": ("pristine", "patched", "active"),

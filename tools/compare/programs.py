@@ -103,7 +103,7 @@ OTHERS = (
     ("vm", 500, "--vm-bytes 4m"), ("vm-rw", 10, "--vm-rw-bytes 1m"), ("vm-addr", 5, ""),
     ("env", 5, ""), ("brk", 500, ""), ("stack", 20, ""), ("fork", 50, ""), ("vforkmany", 20, ""),
     # pipes, sockets
-    ("vm-splice", 500, ""), ("tee", 200, ""), ("pipe", 2000, ""), ("oom-pipe", 20, ""),
+    ("vm-splice", 500, ""), ("tee", 200, ""), ("pipe", 2000, ""),
     ("ring-pipe", 200, "--ring-pipe-splice"), ("sock", 50, ""),
     ("sock", 50, "--sock-zerocopy --sock-opts sendmsg", "sock-zerocopy"),
     ("sockdiag", 50, ""), ("sockfd", 200, ""), ("sockmany", 20, ""), ("sockpair", 200, ""),
