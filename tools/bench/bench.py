@@ -21,7 +21,7 @@ import lab  # noqa: E402
 from lab import vm  # noqa: E402
 
 # In the order in which they run
-BENCHES = ("file-to-tcp", "web", "aggregate", "memory", "idle")
+BENCHES = ("file-to-tcp", "web", "aggregate", "memory", "idle", "overwrite", "write-by-ref")
 
 
 def chosen():

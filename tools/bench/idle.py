@@ -15,8 +15,12 @@ PICTURES = ("idle",)
 WITH, WITHOUT = "CONFIG_IOLITE=y, unused", "CONFIG_IOLITE=n"
 
 JOB = """\
-truncate -s 256M /tmp/disk && mkfs.ext4 -q /tmp/disk && mkdir /tmp/tmpfs /tmp/ext4 &&
-mount -o loop /tmp/disk /tmp/ext4 && exec {bin}/idle /tmp/tmpfs /tmp/ext4
+mkdir /tmp/tmpfs
+for fs in ext4 xfs; do
+	truncate -s 320M /tmp/$fs.img && mkfs.$fs -q /tmp/$fs.img && mkdir /tmp/$fs &&
+	mount -o loop /tmp/$fs.img /tmp/$fs || exit
+done
+exec {bin}/idle /tmp/tmpfs /tmp/ext4 /tmp/xfs
 """
 
 
@@ -34,7 +38,7 @@ def measure(lab, kernel, name):
     # With icount the guest's clock is its instructions: every boot does the same.
     guest = lab.guest(JOB.format(bin=labs.BIN), name=name, kernel=kernel,
                       qemu=("-icount", "shift=0,sleep=off"))
-    lines = lab.run(guest, 300).splitlines()
+    lines = lab.run(guest, 600).splitlines()
     cells, profile = collections.defaultdict(list), {}
     profiles = lab.profiles(guest)
     for number, (line, counted) in enumerate(zip(lines, lab.sections(guest), strict=True)):

@@ -18,6 +18,8 @@
 #include <linux/io_uring.h>
 #include <linux/iolite.h>
 #include <linux/net.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/socket.h>
 #include <linux/uio.h>
 #include <net/sock.h>
@@ -32,6 +34,8 @@
 
 /* Bvecs of one sendmsg(), on the stack: a packet has 17 frags */
 #define IO_IOLITE_TRANSMIT_BVECS	34
+/* and in a page, where the bytes lie in many folios: each sendmsg() ends with a small packet */
+#define IO_IOLITE_TRANSMIT_MANY		(PAGE_SIZE / sizeof(struct bio_vec))
 
 /* Read at once where the bytes have to be copied: no more than the socket has room for */
 #define IO_IOLITE_TRANSMIT_COPY		SZ_256K
@@ -223,7 +227,8 @@ static int io_iolite_transmit_kiocb(struct io_iolite_transmit *tx, struct kiocb 
 
 /**
  * struct io_iolite_parts - what one sendmsg() is to send
- * @bvecs: of all of it, header first
+ * @bvecs: of all of it, header first; @few, or a page for as many as go into it
+ * @max: room in @bvecs
  * @nr: bvecs
  * @bytes: bytes
  * @header: memory of the header, not counted as a buffer
@@ -236,7 +241,8 @@ static int io_iolite_transmit_kiocb(struct io_iolite_transmit *tx, struct kiocb 
  * Lives on the stack, where it would cost as much to clear as to use.
  */
 struct io_iolite_parts {
-	struct bio_vec		bvecs[IO_IOLITE_TRANSMIT_BVECS];
+	struct bio_vec		*bvecs;
+	unsigned int		max;
 	unsigned int		nr;
 	size_t			bytes;
 	struct iolite_buf	header;
@@ -245,6 +251,7 @@ struct io_iolite_parts {
 	bool			more;
 	bool			copied;
 	struct iolite_agg	copy;
+	struct bio_vec		few[IO_IOLITE_TRANSMIT_BVECS];
 };
 
 static void io_iolite_parts_put(struct io_iolite_parts *parts)
@@ -255,6 +262,24 @@ static void io_iolite_parts_put(struct io_iolite_parts *parts)
 		iolite_pool_release(&parts->header);
 	if (unlikely(parts->copied))
 		iolite_agg_destroy(&parts->copy);
+	if (parts->bvecs != parts->few)
+		kfree(parts->bvecs);
+}
+
+/* All bvecs are used: makes room for more, or returns false. */
+static bool io_iolite_parts_grow(struct io_iolite_parts *parts)
+{
+	struct bio_vec *many;
+
+	if (parts->bvecs != parts->few)
+		return false;
+	many = kmalloc_array(IO_IOLITE_TRANSMIT_MANY, sizeof(*many), GFP_KERNEL | __GFP_NOWARN);
+	if (!many)
+		return false;
+	memcpy(many, parts->few, parts->nr * sizeof(*many));
+	parts->bvecs = many;
+	parts->max = IO_IOLITE_TRANSMIT_MANY;
+	return true;
 }
 
 static int io_iolite_parts_header(struct io_iolite_transmit *tx, struct iolite_pool *pool,
@@ -277,29 +302,37 @@ static ssize_t io_iolite_parts_file(struct io_iolite_transmit *tx, const struct 
 				    struct iolite_sink *sink, struct io_iolite_parts *parts,
 				    size_t len, unsigned int issue_flags)
 {
-	unsigned int room = ARRAY_SIZE(parts->bvecs) - parts->nr;
-	struct bio_vec *bvecs = parts->bvecs + parts->nr;
 	struct kiocb kiocb __uninitialized;
+	unsigned int nr;
 	size_t bytes;
-	ssize_t ret;
+	ssize_t ret, more;
 
 	ret = io_iolite_transmit_kiocb(tx, &kiocb, issue_flags);
 	if (unlikely(ret))
 		return ret;
-	ret = iolite_gather(&kiocb, len, bvecs, room, &parts->folios);
-	parts->nr += parts->folios;
+	ret = iolite_gather(&kiocb, len, parts->bvecs + parts->nr, parts->max - parts->nr, &nr);
+	parts->nr += nr;
+	parts->folios = nr;
 	if (unlikely(ret == -ENOTBLK)) {
+		size_t room = clamp(sk_stream_wspace(sk), (int)PAGE_SIZE, IO_IOLITE_TRANSMIT_COPY);
+
 		iolite_agg_init(&parts->copy);
 		parts->copied = true;
 		sink->agg = &parts->copy;
-		room = clamp(sk_stream_wspace(sk), (int)PAGE_SIZE, IO_IOLITE_TRANSMIT_COPY);
-		ret = iolite_read_iter(&kiocb, min_t(size_t, len, room), sink);
+		ret = iolite_read_iter(&kiocb, min(len, room), sink);
 		if (ret > 0) {
-			parts->nr += iolite_agg_bvecs(&parts->copy, 0, ret, bvecs,
-						      ARRAY_SIZE(parts->bvecs) - parts->nr,
-						      &bytes);
+			parts->nr += iolite_agg_bvecs(&parts->copy, 0, ret,
+						      parts->bvecs + parts->nr,
+						      parts->max - parts->nr, &bytes);
 			ret = bytes;
 		}
+	} else if (ret > 0 && ret < len && parts->nr == parts->max && io_iolite_parts_grow(parts)) {
+		more = iolite_gather(&kiocb, len - ret, parts->bvecs + parts->nr,
+				     parts->max - parts->nr, &nr);
+		parts->nr += nr;
+		parts->folios += nr;
+		/* an error comes again, when its turn has come */
+		ret += max(more, 0);
 	}
 	if (ret > 0) {
 		fsnotify_access(kiocb.ki_filp);
@@ -315,12 +348,18 @@ static ssize_t io_iolite_parts_slot(struct io_kiocb *req, struct io_iolite_trans
 {
 	/* without a duplicate the lock was held since io_iolite_transmit_slot() */
 	struct io_iolite *obj = tx->obj ?: io_iolite_lookup(req->ctx, tx->source);
-	size_t bytes;
+	size_t bytes, more;
 
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	parts->nr += iolite_agg_bvecs(&obj->agg, tx->pos, len, parts->bvecs + parts->nr,
-				      ARRAY_SIZE(parts->bvecs) - parts->nr, &bytes);
+				      parts->max - parts->nr, &bytes);
+	if (bytes < len && parts->nr == parts->max && io_iolite_parts_grow(parts)) {
+		parts->nr += iolite_agg_bvecs(&obj->agg, tx->pos + bytes, len - bytes,
+					      parts->bvecs + parts->nr, parts->max - parts->nr,
+					      &more);
+		bytes += more;
+	}
 	parts->more = bytes < tx->len;
 	return bytes;
 }
@@ -363,6 +402,28 @@ static ssize_t io_iolite_parts_send(struct io_iolite_transmit *tx, struct socket
 }
 
 /*
+ * How much of the body to offer to the socket at once: no more than it has room for,
+ * and the packet that goes beyond.  What a full one sends away was looked up, and its
+ * header copied, in vain.
+ */
+static size_t io_iolite_transmit_room(const struct io_iolite_transmit *tx, const struct sock *sk,
+				      unsigned int issue_flags)
+{
+	int room = READ_ONCE(sk->sk_sndbuf) - READ_ONCE(sk->sk_wmem_queued);
+
+	if (unlikely(sk->sk_family == AF_UNIX))
+		return io_iolite_send_max(sk);
+	if (likely(room > 0))
+		return (size_t)room + SZ_64K;
+	/* As tcp_poll() says it; errors are for sock_sendmsg() to tell. */
+	if ((issue_flags & IO_URING_F_NONBLOCK || tx->msg_flags & MSG_DONTWAIT) &&
+	    sk_is_tcp(sk) && !READ_ONCE(sk->sk_err) &&
+	    !(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
+		return 0;
+	return SZ_64K;
+}
+
+/*
  * One sendmsg().  Returns 1 if there is more to do and room for it, 0 if all was
  * sent or the source has ended, or -EAGAIN: with IO_IOLITE_WAIT_FOR_FILE for the
  * file, else for the socket.
@@ -372,15 +433,20 @@ static int io_iolite_transmit_some(struct io_kiocb *req, struct io_iolite_transm
 				   unsigned int issue_flags)
 {
 	bool slot = tx->flags & IOLITE_TRANSMIT_SLOT;
-	size_t len = min_t(size_t, tx->len, io_iolite_send_max(sock->sk));
 	struct io_iolite_parts parts __uninitialized;
 	ssize_t ret = 0;
+	size_t len;
 
+	len = min_t(size_t, tx->len, io_iolite_transmit_room(tx, sock->sk, issue_flags));
+	parts.bvecs = parts.few;
+	parts.max = ARRAY_SIZE(parts.few);
 	parts.nr = 0;
 	parts.folios = 0;
 	parts.header_len = 0;
 	parts.more = false;
 	parts.copied = false;
+	if (tx->len && !len)
+		goto full;
 	if (tx->header_len) {
 		ret = io_iolite_parts_header(tx, sink->pool, &parts);
 		if (ret)
@@ -410,12 +476,14 @@ static int io_iolite_transmit_some(struct io_kiocb *req, struct io_iolite_transm
 		goto out;
 
 	ret = io_iolite_parts_send(tx, sock, &parts, issue_flags);
-	if (ret == -EAGAIN || (ret > 0 && ret < parts.bytes)) {
-		ret = slot && !tx->obj ? io_iolite_transmit_keep(req, tx) : 0;
-		ret = ret ?: -EAGAIN;
-	} else if (ret > 0) {
-		ret = tx->len || tx->header_len;
+	if (ret != -EAGAIN && (ret <= 0 || ret == parts.bytes)) {
+		if (ret > 0)
+			ret = tx->len || tx->header_len;
+		goto out;
 	}
+full:
+	ret = slot && !tx->obj ? io_iolite_transmit_keep(req, tx) : 0;
+	ret = ret ?: -EAGAIN;
 out:
 	io_iolite_parts_put(&parts);
 	return ret;

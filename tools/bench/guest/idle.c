@@ -57,15 +57,15 @@ static void reads(const char *name, size_t size)
 	report(name, (unsigned int)(FILE_SIZE / size));
 }
 
-static void writes(void)
+static void writes(const char *name, size_t size)
 {
 	off_t pos;
 
 	mark_begin();
-	for (pos = 0; pos < FILE_SIZE; pos += PAGE)
-		expect(pwrite(file, buf, PAGE, pos), PAGE, "write");
+	for (pos = 0; pos < FILE_SIZE; pos += (off_t)size)
+		expect(pwrite(file, buf, size, pos), size, name);
 	mark_end();
-	report("write-4K", FILE_SIZE / PAGE);
+	report(name, (unsigned int)(FILE_SIZE / size));
 }
 
 static void drain(size_t bytes)
@@ -187,7 +187,8 @@ int main(int argc, char **argv)
 		for (round = 0; round < ROUNDS; round++) {
 			reads("read-4K", PAGE);
 			reads("read-64K", sizeof(buf));
-			writes();
+			writes("write-4K", PAGE);
+			writes("write-64K", sizeof(buf));
 			sends();
 			sendfiles();
 			read_faults();
