@@ -7,7 +7,7 @@
 
 JOBS	?= $(shell nproc)
 PORT	?= 8080
-export JOBS KERNEL_SRC ACCEL DOCROOT PORT SMOKE SUITE DEBUG BENCH QUICK PROFILE COMPARE ONLY
+export JOBS KERNEL_SRC ACCEL DOCROOT PORT SMOKE SUITE DEBUG BENCH QUICK PROFILE COMPARE ONLY WIDE
 
 define HELP
 make run [DOCROOT=dir] [PORT=8080]   build everything, boot it in QEMU, serve the directory
@@ -15,8 +15,8 @@ make run SMOKE=1 [DOCROOT=dir]       the same, fetch and compare every file, pow
 make check [SUITE=name]              all tests, or one suite ("make check SUITE=list" names them)
 make bench [BENCH=name] [QUICK=1]    all benchmarks, or one ("make bench BENCH=list"); quick: fewer
                                      sizes and repeats (PROFILE=1: also where instructions go)
-make compare [COMPARE=part]          fsx's kin, stress-ng and the kernel's selftests on a pristine and
-                                     on the patched kernel, result by result (about 40 minutes)
+make compare [COMPARE=part] [WIDE=1] fsx's kin, stress-ng and the kernel's selftests on a pristine and
+                                     on the patched kernel; WIDE=1: with more options in both
 
 make tree       assemble the patched kernel tree in build/linux
 make kernel     build it (DEBUG=1: the kernel with KASAN, lockdep and the like)
@@ -74,8 +74,8 @@ compare: setup
 	@tools/build/setup.sh compare
 	@+$(MAKE) --no-print-directory tree lib
 	@src=$$(tools/build/fetch.sh) && tools/compare/pristine.sh "$$src"
-	@tools/build/kernel.sh pristine
-	@tools/build/kernel.sh compare
+	@tools/build/kernel.sh pristine$(if $(WIDE),-wide)
+	@tools/build/kernel.sh $(if $(WIDE),wide,prod)
 	@+tools/build/component.sh compare tools/compare all
 	@tools/compare/compare.py
 

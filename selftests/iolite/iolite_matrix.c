@@ -691,8 +691,10 @@ int main(int argc, char **argv)
 		for_each_way(fs, false);
 		if (!only.way)
 			report(refuses_the_rest, fs, NULL, 0, "refuses the rest");
-		if (fs_on_device(fs))
-			report(look_after_mount, fs, NULL, 0, "after a new mount");
 	}
+	/* at the end, since overlayfs lies on another */
+	for (fs = 0; fs < FS_NR; fs++)
+		if (wanted(fs) && !fs_missing(fs) && fs_on_device(fs))
+			report(look_after_mount, fs, NULL, 0, "after a new mount");
 	ksft_finished();
 }

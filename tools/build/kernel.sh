@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernel.sh prod|debug|off: builds build/linux as build/linux/out-prod, out-debug, or
-# out-off, which is out-prod without CONFIG_IOLITE. For "make compare" there are two more,
-# compare, and pristine, which is the same but of build/pristine, the tree without the patches.
+# out-off, which is out-prod without CONFIG_IOLITE. For "make compare" there are more: pristine,
+# which is out-prod of build/pristine, the tree without the patches; and wide and
+# pristine-wide, which are prod and pristine with more options, so that more tests run.
 #
 # The object directory lies inside the tree: then the compiler sees relative
 # paths only, and the compiler cache serves every clone.
 
 . "$(dirname "$0")/common.sh"
 
-usage="usage: kernel.sh prod|debug|off|compare|pristine"
+usage="usage: kernel.sh prod|debug|off|pristine|wide|pristine-wide"
 kind=${1:?$usage}
 tree=$build/linux
 log=$logs/kernel-$kind.log
@@ -24,10 +25,13 @@ debug)	label="debug kernel"
 	fragments+=("$root/tools/vm/configs/debug.config") ;;
 off)	label="kernel without IO-Lite"
 	edit=$without ;;
-compare) label="kernel to compare"
-	fragments+=("$root/tools/compare/compare.config") ;;
 pristine) label="pristine kernel"
-	fragments+=("$root/tools/compare/compare.config")
+	edit=$without
+	tree=$build/pristine ;;
+wide)	label="kernel with more options"
+	fragments+=("$root/tools/compare/wide.config") ;;
+pristine-wide) label="pristine kernel with more options"
+	fragments+=("$root/tools/compare/wide.config")
 	edit=$without
 	tree=$build/pristine ;;
 *)	die "$usage" ;;

@@ -19,7 +19,7 @@ unset MAKEFLAGS MFLAGS
 # Some programs need a compiler for BPF and are left out: what is missing in the end is
 # seen by what uses it.
 make -k -C "$tree/tools/testing/selftests" "TARGETS=${targets[*]}" \
-	"O=$tree/out-pristine" "INSTALL_PATH=$installed" \
+	"O=$tree/out-pristine${WIDE:+-wide}" "INSTALL_PATH=$installed" \
 	"-j${JOBS:-1}" install > "$log" 2>&1 < /dev/null ||
 	[ -x "$installed/mm/cow" ] || die "building the selftests failed (log: $log)"
 # Documentation and generators; large, and nothing here runs them

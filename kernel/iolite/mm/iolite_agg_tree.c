@@ -471,33 +471,16 @@ struct iolite_agg_node *iolite_tree_join(struct iolite_agg_node *l, struct iolit
 	return root;
 }
 
-/* A tree of @count entries of @node: NULL if there are none. */
-static struct iolite_agg_node *node_part(const struct iolite_agg_node *node, unsigned int at,
-					 unsigned int count)
-{
-	struct iolite_agg_node *part;
-
-	if (!count)
-		return NULL;
-	if (count == 1 && node->level)
-		return iolite_tree_get(node->e[at].child.node);
-	part = node_new(node->level);
-	if (!part)
-		return ERR_PTR(-ENOMEM);
-	node_share(part, 0, &node->e[at], count);
-	return part;
-}
-
 /**
  * struct cut_side - what lies on one side of a cut through a subtree
- * @part: one or two trees, in order.  Two, and one that has entries of the
- *	sibling, are of the subtree's height and have enough entries for a
- *	child; else there may be none, or one that is lower or thinner.
- * @sibling: the slices of the subtree's sibling on this side are in @part, too
+ * @part: one or two trees, in order.  If there was something to merge with, they
+ *	are of the subtree's height and have enough entries for a child; at the
+ *	edge of the whole tree one may be lower or thinner.
+ * @merged: the slices of the neighbour on this side are in @part, too
  */
 struct cut_side {
 	struct iolite_agg_node *part[2];
-	bool sibling;
+	bool merged;
 };
 
 static void cut_put(const struct cut_side *side)
@@ -509,37 +492,32 @@ static void cut_put(const struct cut_side *side)
 /*
  * Makes one side of a cut through @node: of @count of its entries, from @at on,
  * and of @below, what the cut through the next entry left on this side, or of
- * @edge, the part of a slice.  What would be too little for a node goes together
- * with entries of @sibling, if there is one.  Consumes @below.
+ * @edge, the part of a slice.  What would be too little for a node is merged with
+ * @near, the next node of this level on this side, or NULL; so is what is left of
+ * @near if @below has the slices of its nearest entry, as @taken says.
+ * Consumes @below.
  */
 static int cut_side(const struct iolite_agg_node *node, unsigned int at, unsigned int count,
 		    const struct cut_side *below, const struct iolite_slice *edge,
-		    const struct iolite_agg_node *sibling, bool right, struct cut_side *side)
+		    const struct iolite_agg_node *near, bool taken, bool right,
+		    struct cut_side *side)
 {
 	unsigned int nr_edge = edge ? 1 : !!below->part[0] + !!below->part[1];
-	struct iolite_agg_node *only = below->part[0];
+	const union iolite_agg_entry *others = NULL;
 	struct iolite_agg_node *part, *rest = NULL;
-	unsigned int take = 0;
+	unsigned int nr_others = 0, take = 0;
 
-	if (!nr_edge && !count)
-		return 0;
-	if (only && nr_edge == 1 &&
-	    (only->level + 1 < node->level || only->n < NODE_MIN || (!count && !sibling))) {
-		/* No child of a new node; join() puts it where it belongs. */
-		part = node_part(node, at, count);
-		part = right ? iolite_tree_join(only, part) : iolite_tree_join(part, only);
-		if (IS_ERR(part))
-			return PTR_ERR(part);
-		side->part[0] = part;
-		return 0;
-	}
-
-	side->sibling = sibling && count + nr_edge < NODE_MIN;
-	if (side->sibling) {
+	side->merged = near && (taken || (nr_edge + count && nr_edge + count < NODE_MIN));
+	if (side->merged) {
 		/* All of its entries, or as many as make two nodes even */
-		take = sibling->n;
+		others = &near->e[right && taken];
+		nr_others = near->n - taken;
+		take = nr_others;
 		if (take + count + nr_edge > NODE_MAX)
 			take = (take - count - nr_edge) / 2;
+	} else if (!count && !edge && !below->part[1]) {
+		side->part[0] = below->part[0];
+		return 0;
 	} else if (node->level && count == 1 && !nr_edge) {
 		side->part[0] = iolite_tree_get(node->e[at].child.node);
 		return 0;
@@ -548,16 +526,16 @@ static int cut_side(const struct iolite_agg_node *node, unsigned int at, unsigne
 	part = node_new(node->level);
 	if (!part)
 		goto out_put;
-	if (take && take < sibling->n) {
+	if (take < nr_others) {
 		rest = node_new(node->level);
 		if (!rest)
 			goto out_put;
-		node_share(rest, 0, &sibling->e[right ? take : 0], sibling->n - take);
+		node_share(rest, 0, right ? others + take : others, nr_others - take);
 	}
 
 	if (!right) {
 		if (take)
-			node_share(part, 0, &sibling->e[sibling->n - take], take);
+			node_share(part, 0, others + nr_others - take, take);
 		node_share(part, part->n, &node->e[at], count);
 	}
 	if (edge) {
@@ -571,7 +549,7 @@ static int cut_side(const struct iolite_agg_node *node, unsigned int at, unsigne
 	if (right) {
 		node_share(part, part->n, &node->e[at], count);
 		if (take)
-			node_share(part, part->n, sibling->e, take);
+			node_share(part, part->n, others, take);
 	}
 
 	side->part[0] = right || !rest ? part : rest;
@@ -585,9 +563,9 @@ out_put:
 }
 
 /*
- * Cuts @node at byte @at into @l and @r.  @before and @behind are its siblings
- * under the same parent, or NULL.  Each level makes the nodes that it has at the
- * edges of both trees once, from below.  @l and @r are empty before, and
+ * Cuts @node at byte @at into @l and @r.  @before and @behind are the next nodes of
+ * its level, or NULL at the edges of the tree.  Each level makes the nodes that it
+ * has at the edges of both trees once, from below.  @l and @r are empty before, and
  * undefined on failure.
  */
 static int cut_node(const struct iolite_agg_node *node, u32 at,
@@ -595,6 +573,7 @@ static int cut_node(const struct iolite_agg_node *node, u32 at,
 		    struct cut_side *l, struct cut_side *r)
 {
 	struct cut_side below_l = { }, below_r = { };
+	bool taken_l = false, taken_r = false;
 	struct iolite_slice head, tail;
 	bool in_slice = false;
 	unsigned int i, next;
@@ -604,34 +583,37 @@ static int cut_node(const struct iolite_agg_node *node, u32 at,
 		at -= iolite_agg_entry_len(node, i);
 	next = i;
 
-	if (at) {
+	if (at && !node->level) {
+		in_slice = true;
 		next++;
-		if (node->level) {
-			err = cut_node(node->e[i].child.node, at,
-				       i ? node->e[i - 1].child.node : NULL,
-				       next < node->n ? node->e[next].child.node : NULL,
-				       &below_l, &below_r);
-			if (err)
-				return err;
-		} else {
-			in_slice = true;
-			head = node->e[i].slice;
-			tail = head;
-			head.len = at;
-			tail.off += at;
-			tail.len -= at;
-		}
+		head = node->e[i].slice;
+		tail = head;
+		head.len = at;
+		tail.off += at;
+		tail.len -= at;
+	} else if (at) {
+		next++;
+		err = cut_node(node->e[i].child.node, at,
+			       i ? node->e[i - 1].child.node :
+			       before ? before->e[before->n - 1].child.node : NULL,
+			       next < node->n ? node->e[next].child.node :
+			       behind ? behind->e[0].child.node : NULL, &below_l, &below_r);
+		if (err)
+			return err;
+		/* What was merged was the nearest entry: here, or else of the next node. */
+		taken_l = below_l.merged && !i;
+		taken_r = below_r.merged && next == node->n;
+		i -= below_l.merged && !taken_l;
+		next += below_r.merged && !taken_r;
 	}
 
-	i -= below_l.sibling;
-	next += below_r.sibling;
-	err = cut_side(node, 0, i, &below_l, in_slice ? &head : NULL, before, false, l);
+	err = cut_side(node, 0, i, &below_l, in_slice ? &head : NULL, before, taken_l, false, l);
 	if (err) {
 		cut_put(&below_r);
 		return err;
 	}
 	err = cut_side(node, next, node->n - next, &below_r, in_slice ? &tail : NULL, behind,
-		       true, r);
+		       taken_r, true, r);
 	if (err)
 		cut_put(l);
 	return err;

@@ -35,15 +35,18 @@
 #include "internal.h"
 
 /* Does anybody but the page cache and the caller hold the folio? It is not mapped. */
-static bool iolite_folio_held(struct folio *folio)
+static __always_inline bool iolite_folio_held(struct folio *folio)
 {
-	if (folio_ref_count(folio) <= folio_expected_ref_count(folio) + 1)
+	/* The caller's reference, that of private data, and the mapping's */
+	long own = 1 + folio_test_private(folio) + (folio->mapping ? folio_nr_pages(folio) : 0);
+
+	if (likely(folio_ref_count(folio) <= own))
 		return false;
 	if (folio_test_lru(folio))
 		return true;
 	/* A batch on its way to the LRU holds a reference, often this CPU's. */
 	lru_add_drain();
-	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
+	return folio_ref_count(folio) > own;
 }
 
 /*
@@ -131,8 +134,8 @@ unlock:
 	return ret;
 }
 
-/* Clear the flag if nobody holds the folio; folio locked. */
-static bool iolite_unseal(struct folio *folio, bool nowait)
+/* Clear the flag if nobody holds the folio; folio locked.  All that most writers pay. */
+static __always_inline bool iolite_unseal(struct folio *folio, bool nowait)
 {
 	if (!iolite_unmap(folio, nowait))
 		return false;
@@ -146,6 +149,17 @@ static bool iolite_unseal(struct folio *folio, bool nowait)
 	/* A reader that saw it clear waits for the folio lock. */
 	folio_set_sealed(folio);
 	return false;
+}
+
+/* A copy mostly counts where the original did, and there is nothing to move. */
+static bool iolite_same_stats(struct folio *a, struct folio *b)
+{
+	bool same;
+
+	rcu_read_lock();
+	same = folio_zone(a) == folio_zone(b) && folio_lruvec(a) == folio_lruvec(b);
+	rcu_read_unlock();
+	return same;
 }
 
 static void iolite_cached_stats(struct folio *folio, bool dirty, long nr)
@@ -225,8 +239,10 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 	xas_lock_irq(&xas);
 	xas_store(&xas, dst);
 	src->mapping = NULL;
-	iolite_cached_stats(src, dirty, -nr);
-	iolite_cached_stats(dst, dirty, nr);
+	if (!iolite_same_stats(src, dst)) {
+		iolite_cached_stats(src, dirty, -nr);
+		iolite_cached_stats(dst, dirty, nr);
+	}
 	xas_unlock_irq(&xas);
 
 	folio_put_refs(src, nr);
@@ -286,6 +302,30 @@ static bool iolite_can_clean(struct folio *folio)
 	       folio_test_dirty(folio) && !current->journal_info;
 }
 
+static noinline struct folio *iolite_replace(struct folio *folio, bool nowait)
+{
+	struct address_space *mapping = folio->mapping;
+	loff_t pos = folio_pos(folio);
+	size_t size = folio_size(folio);
+	struct folio *copy;
+	bool write;
+
+	if (nowait) {
+		iolite_stat_add(IOLITE_STAT_COW_AGAIN, 1);
+		copy = ERR_PTR(-EAGAIN);
+	} else {
+		copy = iolite_cow(folio);
+	}
+	if (IS_ERR(copy)) {
+		write = !nowait && iolite_can_clean(folio);
+		folio_unlock(folio);
+		folio_put(folio);
+		if (write && !filemap_write_and_wait_range(mapping, pos, pos + size - 1))
+			copy = ERR_PTR(-ESTALE);
+	}
+	return copy;
+}
+
 /**
  * iolite_write_folio - make a sealed page-cache folio's bytes safe to change
  * @folio: locked, with a reference of the caller's
@@ -298,28 +338,9 @@ static bool iolite_can_clean(struct folio *folio)
  */
 struct folio *iolite_write_folio(struct folio *folio, bool nowait)
 {
-	struct folio *copy;
-
-	if (iolite_unseal(folio, nowait))
+	if (likely(iolite_unseal(folio, nowait)))
 		return folio;
-	if (nowait) {
-		iolite_stat_add(IOLITE_STAT_COW_AGAIN, 1);
-		copy = ERR_PTR(-EAGAIN);
-	} else {
-		copy = iolite_cow(folio);
-	}
-	if (IS_ERR(copy)) {
-		struct address_space *mapping = folio->mapping;
-		loff_t pos = folio_pos(folio);
-		size_t size = folio_size(folio);
-		bool write = !nowait && iolite_can_clean(folio);
-
-		folio_unlock(folio);
-		folio_put(folio);
-		if (write && !filemap_write_and_wait_range(mapping, pos, pos + size - 1))
-			copy = ERR_PTR(-ESTALE);
-	}
-	return copy;
+	return iolite_replace(folio, nowait);
 }
 
 /*
