@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# The front door. The work is done by tools/build, tools/vm, tools/run, tools/check, tools/bench.
+# The front door. The work is done by tools/build, tools/vm, tools/run, tools/check, tools/bench,
+# tools/compare.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 JOBS	?= $(shell nproc)
 PORT	?= 8080
-export JOBS KERNEL_SRC ACCEL DOCROOT PORT SMOKE SUITE DEBUG BENCH QUICK PROFILE
+export JOBS KERNEL_SRC ACCEL DOCROOT PORT SMOKE SUITE DEBUG BENCH QUICK PROFILE COMPARE ONLY WIDE
 
 define HELP
 make run [DOCROOT=dir] [PORT=8080]   build everything, boot it in QEMU, serve the directory
@@ -14,6 +15,8 @@ make run SMOKE=1 [DOCROOT=dir]       the same, fetch and compare every file, pow
 make check [SUITE=name]              all tests, or one suite ("make check SUITE=list" names them)
 make bench [BENCH=name] [QUICK=1]    all benchmarks, or one ("make bench BENCH=list"); quick: fewer
                                      sizes and repeats (PROFILE=1: also where instructions go)
+make compare [COMPARE=part] [WIDE=1] fsx's kin, stress-ng and the kernel's selftests on a pristine and
+                                     on the patched kernel; WIDE=1: with more options in both
 
 make tree       assemble the patched kernel tree in build/linux
 make kernel     build it (DEBUG=1: the kernel with KASAN, lockdep and the like)
@@ -67,6 +70,15 @@ bench: kernel lib server
 	@+tools/build/component.sh bench tools/bench all
 	@tools/bench/bench.py
 
+compare: setup
+	@tools/build/setup.sh compare
+	@+$(MAKE) --no-print-directory tree lib
+	@src=$$(tools/build/fetch.sh) && tools/compare/pristine.sh "$$src"
+	@tools/build/kernel.sh pristine$(if $(WIDE),-wide)
+	@tools/build/kernel.sh $(if $(WIDE),wide,prod)
+	@+tools/build/component.sh compare tools/compare all
+	@tools/compare/compare.py
+
 install: lib
 	@+$(MAKE) --no-print-directory -s -C userspace/libiolite install \
 		$(if $(DESTDIR),DESTDIR="$$(realpath -m "$(DESTDIR)")")
@@ -74,4 +86,4 @@ install: lib
 clean:
 	rm -rf build
 
-.PHONY: help setup tree kernel series lib server selftests run check bench install clean
+.PHONY: help setup tree kernel series lib server selftests run check bench compare install clean

@@ -14,6 +14,7 @@
 #include <linux/udp.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,11 +282,14 @@ static int alg_open(void)
 	} key = { .len = 8, .type = 1, .enckeylen = htonl(16) };
 	int tfm = socket(AF_ALG, SOCK_SEQPACKET, 0), op = -1;
 
+	/* Since that CVE, this cipher is for who insists. */
+	write_file("/proc/sys/crypto/af_alg_restrict", "0");
 	if (tfm >= 0 && !bind(tfm, (void *)&sa, sizeof(sa)) &&
 	    !setsockopt(tfm, SOL_ALG, ALG_SET_KEY, &key, sizeof(key)) &&
 	    !setsockopt(tfm, SOL_ALG, ALG_SET_AEAD_AUTHSIZE, NULL, 4))
 		op = accept(tfm, NULL, 0);
 	close(tfm);
+	write_file("/proc/sys/crypto/af_alg_restrict", "1");
 	return op;
 }
 
@@ -347,6 +351,66 @@ TEST_F(inplace, af_alg_does_not_write_to_what_it_was_sent)
 	close(op);
 	close(p[0]);
 	close(p[1]);
+}
+
+/* ---- iolite.hardened=1: large buffers are read-only for the kernel as well ---- */
+
+#define LARGE		(2 << 20)
+#define LARGE_PAGES	(LARGE / 4096)
+
+/* KUnit tests that stores fault. Here: that all goes on as if nothing was. */
+TEST(large_buffers_are_read_only_for_the_kernel_until_they_are_used_again)
+{
+	long before = stat_get("readonly_pages");
+	int pool, a = -1, b = -1, sent, i;
+	char hardened = 'N', *data, *seen, *at;
+	struct ring r;
+	int param;
+
+	OPEN_RING(&r, 4);
+	param = open("/sys/module/iolite/parameters/hardened", O_RDONLY);
+	ASSERT_LE(0, param);
+	ASSERT_EQ(1, read(param, &hardened, 1));
+	close(param);
+	if (hardened != 'Y')
+		SKIP(return, "not booted with iolite.hardened=1");
+	ASSERT_EQ(0, ring_join(&r));
+	pool = pool_create(&r, 0);
+	ASSERT_LE(0, pool);
+	data = xmalloc(LARGE);
+	seen = xmalloc(LARGE);
+
+	/* Filled by a copy, twice in the same memory */
+	for (i = 0; i < 2; i++) {
+		fill_pattern(data, LARGE, 10 + i);
+		ASSERT_EQ(LARGE, op_alloc(&r, 0, pool, data, LARGE));
+		EXPECT_EQ(before + LARGE_PAGES, stat_get("readonly_pages"));
+		ASSERT_EQ(LARGE, agg_bytes_mapped(&r, 0, seen, LARGE));
+		EXPECT_SAME(data, seen, LARGE);
+		ASSERT_LE(0, op_free(&r, 0, 1));
+	}
+	/* Produced in place */
+	ASSERT_LE(0, op_alloc_writable(&r, 0, pool, LARGE, &at));
+	EXPECT_EQ(before, stat_get("readonly_pages"));
+	memcpy(at, data, LARGE);
+	ASSERT_LE(0, op_seal(&r, 0));
+	EXPECT_EQ(before + LARGE_PAGES, stat_get("readonly_pages"));
+	EXPECT_EQ(SIGSEGV, signal_of_write(at));
+
+	/* A socket has it longer than the pool. */
+	ASSERT_EQ(0, tcp_pair(&a, &b));
+	sent = op_write(&r, 0, a, 0, MSG_DONTWAIT);
+	ASSERT_LT(0, sent);
+	close(pool);
+	ring_close(&r);
+	EXPECT_EQ(before, stat_wait("readonly_pages", before));
+	shutdown(a, SHUT_WR);
+	ASSERT_EQ(sent, read_full(b, seen, LARGE));
+	EXPECT_SAME(data, seen, sent);
+	close(a);
+	close(b);
+	free(data);
+	free(seen);
 }
 
 FS_HARNESS_MAIN

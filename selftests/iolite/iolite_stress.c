@@ -574,6 +574,8 @@ static pid_t start(int number, unsigned int generation)
 
 	fflush(stdout);
 	pid = fork();
+	if (pid < 0)
+		fail("no process can be had");
 	if (pid)
 		return pid;
 	self = number;
@@ -618,8 +620,9 @@ static unsigned int kill_and_disturb(pid_t *pids, int seconds)
 
 		usleep(200000);
 		disturb();
-		if (!below(4))
-			kill(pids[below(WORKERS)], SIGKILL);
+		i = below(4 * WORKERS);
+		if (i < WORKERS && pids[i] > 0)
+			kill(pids[i], SIGKILL);
 		/* the OOM killer may have been here, too */
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 			for (i = 0; i < WORKERS && pids[i] != pid; i++)
@@ -710,7 +713,8 @@ int main(int argc, char **argv)
 	killed = kill_and_disturb(pids, seconds);
 	shared->stop = true;
 	for (i = 0; i < WORKERS; i++) {
-		waitpid(pids[i], &status, 0);
+		if (pids[i] < 0 || waitpid(pids[i], &status, 0) != pids[i])
+			continue;
 		if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 			fail("worker %d was ended by signal %d", i, WTERMSIG(status));
 		bury(i);

@@ -592,7 +592,7 @@ long stat_wait(const char *name, long value)
 
 static const char * const object_names[] = {
 	"buffers", "aggregates", "nodes", "slots", "pools", "pool_pages",
-	"file_pages", "window_pages", "grants", "domains",
+	"readonly_pages", "file_pages", "window_pages", "grants", "domains",
 };
 
 void stat_objects_get(struct stat_objects *s)

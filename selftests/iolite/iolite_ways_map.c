@@ -127,6 +127,10 @@ static int store_after_fork(struct subject *s, const char *other)
 		return -errno;
 	load(map);
 	pid = fork();
+	if (pid < 0) {
+		done_with(map);
+		return -ENOMEM;
+	}
 	if (!pid) {
 		store(s, map);
 		_exit(0);
@@ -168,7 +172,10 @@ static int store_while_another_thread_loads(struct subject *s, const char *other
 
 	if (!map)
 		return -errno;
-	pthread_create(&thread, NULL, load_again_and_again, map);
+	if (pthread_create(&thread, NULL, load_again_and_again, map)) {
+		done_with(map);
+		return -ENOMEM;
+	}
 	store(s, map);
 	pthread_join(thread, NULL);
 	return done_with(map);
@@ -305,6 +312,10 @@ static int poke(struct subject *s, const char *other)
 		return -errno;
 	load(map);
 	pid = fork();
+	if (pid < 0) {
+		done_with(map);
+		return -ENOMEM;
+	}
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
@@ -441,7 +452,11 @@ static int uffd_continue(struct subject *s, const char *other)
 		/* but holes */
 		ioctl(uffd, UFFDIO_CONTINUE, &go);
 	}
-	pthread_create(&handler, NULL, continue_faults, &uffd);
+	if (pthread_create(&handler, NULL, continue_faults, &uffd)) {
+		close(uffd);
+		done_with(map);
+		return -ENOMEM;
+	}
 	map[PAGE + 1] ^= 0x11;
 	map[SIZE - 1] ^= 0x22;
 	pthread_cancel(handler);

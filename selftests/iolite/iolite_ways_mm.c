@@ -109,7 +109,7 @@ static int freeze(struct subject *s, const char *other)
 	if (!pid)
 		_exit(then_write(s, other) ? 1 : 0);
 	usleep(20000);
-	ret = waitpid(pid, &status, WNOHANG) ? -EIO : 0;
+	ret = pid < 0 || waitpid(pid, &status, WNOHANG) ? -EIO : 0;
 	ioctl(dir, FITHAW, 0);
 	close(dir);
 	if (!ret && (waitpid(pid, &status, 0) != pid || status))
@@ -127,11 +127,12 @@ static int remount(struct subject *s, const char *other)
 const struct way mm_ways[] = {
 	{ .name = "MADV_PAGEOUT and write", .change = pageout, .exact = true },
 	{ .name = "MADV_SOFT_OFFLINE and write", .change = soft_offline },
-	{ .name = "MADV_REMOVE", .change = remove_by_madvise },
+	{ .name = "MADV_REMOVE", .change = remove_by_madvise, .not_on = BIT_OF(FS_VFAT) },
 	{ .name = "drop from the cache and write", .change = drop_from_cache, .exact = true },
 	{ .name = "compaction and write", .change = compact, .once = true },
 	{ .name = "freeze", .change = freeze, .once = true,
-	  .not_on = BIT_OF(FS_TMPFS) | BIT_OF(FS_HUGE) | BIT_OF(FS_OVERLAY) },
+	  .not_on = BIT_OF(FS_TMPFS) | BIT_OF(FS_HUGE) | BIT_OF(FS_OVERLAY) |
+		    BIT_OF(FS_VFAT) },
 	{ .name = "remount and write", .change = remount, .once = true },
 	{ }
 };

@@ -228,7 +228,7 @@ const struct way range_ways[] = {
 	  .change = collapse_range, .not_on = ALL & ~(OVER_EXT4 | BIT_OF(FS_XFS)) },
 	{ .name = "insert range",
 	  .change = insert_range, .not_on = ALL & ~(OVER_EXT4 | BIT_OF(FS_XFS)) },
-	{ .name = "allocate", .change = allocate },
+	{ .name = "allocate", .change = allocate, .not_on = BIT_OF(FS_EXT2) },
 	{ .name = "reflink into it", .change = clone_range_into, .not_on = ALL & ~REFLINK },
 	{ .name = "reflink of it and write",
 	  .change = clone_and_write, .not_on = ALL & ~REFLINK },
@@ -236,6 +236,6 @@ const struct way range_ways[] = {
 	{ .name = "move of extents and write",
 	  .change = move_extents, .not_on = ALL & ~(BIT_OF(FS_EXT4) | BIT_OF(FS_EXT4_1K)) },
 	{ .name = "chattr +j and write", .change = journal_data, .lasting = true,
-	  .not_on = ALL & ~EXT4 },
+	  .not_on = ALL & ~(OVER_EXT4 | BIT_OF(FS_EXT2)) },
 	{ }
 };

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs the Debian packages that the build and the tests need and that are missing.
+# Installs the Debian packages that the build and the tests need and that are missing;
+# "setup.sh compare" those that "make compare" needs besides.
 
 . "$(dirname "$0")/common.sh"
 
@@ -18,6 +19,8 @@ packages=(
 	curl wrk netbase shellcheck python3-sphinx python3-yaml g++ man-db binutils
 	spin
 )
+# the programs that are compared, and what the kernel's selftests are built with
+[ "${1:-}" != compare ] || packages+=(stress-ng fio libfuse-dev libnuma-dev libcap-dev)
 
 case $root in
 *[[:space:]:]*) die "the kernel cannot be built below \"$root\": move the checkout to a path without blanks and colons" ;;

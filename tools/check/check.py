@@ -20,11 +20,13 @@ SUITES = {
     "lib": ("lib",),
     "kunit-prod": ("kunit", "prod"),
     "selftests-prod": ("selftests", "prod"),
+    "immutability-prod": ("immutability", "prod"),
     "counters": ("counters",),
     "smoke": ("smoke",),
     "httpd": ("httpd",),
     "kunit-debug": ("kunit", "debug"),
     "selftests-debug": ("selftests", "debug"),
+    "immutability-debug": ("immutability", "debug"),
 }
 
 

@@ -17,6 +17,7 @@ LOGS = os.path.join(BUILD, "logs")
 
 JOB = """\
 cat /sys/kernel/mm/iolite/buffers > /run/job/iolite
+{exports}
 cd {directory} || exit
 for program in {programs}; do
 	echo "test program $program" > /dev/kmsg
@@ -102,9 +103,11 @@ class Report:
             self.ok(name, good)
 
 
-    def programs(self, kernel, directory, names, timeout, limit):
-        """Programs that print TAP, one after the other in one boot"""
-        job = JOB.format(directory=directory, programs=" ".join(names), timeout=timeout)
+    def programs(self, kernel, directory, names, timeout, limit, environment=()):
+        """Programs that print TAP, one after the other in one boot. The boot."""
+        exports = "\n".join(f"export {name}={value}" for name, value in environment)
+        job = JOB.format(directory=directory, programs=" ".join(names), timeout=timeout,
+                         exports=exports)
         guest = vm.Guest(kernel, self.log("guest"), job, boot_args="kunit.enable=0", memory="3G",
                          kmemleak=kernel == "debug")
         guest.start()
@@ -120,6 +123,7 @@ class Report:
         self.check("the kernel has IO-Lite", None if guest.read("iolite") else "it does not",
                    guest.path("console"))
         self.check("kernel log", guest.why_not())
+        return guest
 
 
 class Point:

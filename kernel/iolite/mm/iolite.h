@@ -10,12 +10,14 @@ struct iolite_buf *iolite_buf_alloc(enum iolite_origin origin, struct folio *fol
 				    u32 offset, u32 len);
 void iolite_buf_free_struct(struct iolite_buf *buf);
 struct obj_cgroup *iolite_current_objcg(void);
-int iolite_charge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr);
+int iolite_charge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr,
+			gfp_t gfp);
 void iolite_uncharge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr);
 
 /* mm/iolite_pool.c */
+extern bool iolite_hardened;
 struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool zero);
-bool iolite_pool_give(struct iolite_buf *buf);
+bool iolite_pool_give(struct iolite_buf *buf, gfp_t gfp);
 void iolite_pool_release_given(struct iolite_buf *buf);
 void iolite_pool_seal(struct folio *folio);
 bool iolite_pool_shares_whole(const struct iolite_pool *pool);

@@ -101,9 +101,9 @@ struct obj_cgroup *iolite_current_objcg(void)
 	return objcg;
 }
 
-static int iolite_charge_memcg(struct obj_cgroup *objcg, long nr)
+static int iolite_charge_memcg(struct obj_cgroup *objcg, long nr, gfp_t gfp)
 {
-	return objcg ? obj_cgroup_charge(objcg, IOLITE_GFP, nr * PAGE_SIZE) : 0;
+	return objcg ? obj_cgroup_charge(objcg, gfp, nr * PAGE_SIZE) : 0;
 }
 
 static void iolite_uncharge_memcg(struct obj_cgroup *objcg, long nr)
@@ -117,7 +117,7 @@ struct obj_cgroup *iolite_current_objcg(void)
 	return NULL;
 }
 
-static int iolite_charge_memcg(struct obj_cgroup *objcg, long nr)
+static int iolite_charge_memcg(struct obj_cgroup *objcg, long nr, gfp_t gfp)
 {
 	return 0;
 }
@@ -132,6 +132,7 @@ static void iolite_uncharge_memcg(struct obj_cgroup *objcg, long nr)
  * @user: who reads
  * @objcg: iolite_current_objcg() of the reader
  * @nr: pages
+ * @gfp: how to reclaim; the OOM killer is not to come for this
  *
  * Whoever reads pays, besides the cgroup that has the page in its cache. The
  * latter pays for a writer's copy, too, while the page is held: a reader can
@@ -139,14 +140,14 @@ static void iolite_uncharge_memcg(struct obj_cgroup *objcg, long nr)
  *
  * Return: 0, -EDQUOT at the user's limit, -ENOMEM at the memory cgroup's.
  */
-int iolite_charge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr)
+int iolite_charge_pages(struct user_struct *user, struct obj_cgroup *objcg, long nr, gfp_t gfp)
 {
 	if (atomic_long_add_return(nr, &user->iolite_pages) >
 	    READ_ONCE(sysctl_iolite_max_user_pages)) {
 		atomic_long_sub(nr, &user->iolite_pages);
 		return -EDQUOT;
 	}
-	if (iolite_charge_memcg(objcg, nr)) {
+	if (iolite_charge_memcg(objcg, nr, gfp)) {
 		atomic_long_sub(nr, &user->iolite_pages);
 		return -ENOMEM;
 	}

@@ -27,6 +27,7 @@
 #include <linux/iolite_cow.h>
 #include <linux/memcontrol.h>
 #include <linux/migrate.h>
+#include <linux/pagemap.h>
 #include <linux/rmap.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
@@ -291,9 +292,23 @@ drop:
 	return ERR_PTR(-ESTALE);
 }
 
+/*
+ * Could a folio of which no copy can be had leave the cache, once it is written
+ * back? Who is in a transaction must not wait for that.
+ */
+static bool iolite_can_clean(struct folio *folio)
+{
+	return folio->mapping && mapping_can_writeback(folio->mapping) &&
+	       folio_test_dirty(folio) && !current->journal_info;
+}
+
 static noinline struct folio *iolite_replace(struct folio *folio, bool nowait)
 {
+	struct address_space *mapping = folio->mapping;
+	loff_t pos = folio_pos(folio);
+	size_t size = folio_size(folio);
 	struct folio *copy;
+	bool write;
 
 	if (nowait) {
 		iolite_stat_add(IOLITE_STAT_COW_AGAIN, 1);
@@ -302,8 +317,11 @@ static noinline struct folio *iolite_replace(struct folio *folio, bool nowait)
 		copy = iolite_cow(folio);
 	}
 	if (IS_ERR(copy)) {
+		write = !nowait && iolite_can_clean(folio);
 		folio_unlock(folio);
 		folio_put(folio);
+		if (write && !filemap_write_and_wait_range(mapping, pos, pos + size - 1))
+			copy = ERR_PTR(-ESTALE);
 	}
 	return copy;
 }
@@ -325,6 +343,33 @@ struct folio *iolite_write_folio(struct folio *folio, bool nowait)
 	return iolite_replace(folio, nowait);
 }
 
+/*
+ * For truncation, without memory for a copy: let a dirty folio be written, with
+ * its lock free, so that it can leave the cache. Returns what is there then,
+ * locked and referenced; @folio, without a mapping, if there is nothing.
+ */
+static struct folio *iolite_truncate_wait(struct folio *folio)
+{
+	struct address_space *mapping = folio->mapping;
+	pgoff_t index = folio->index;
+	struct folio *now;
+
+	if (!iolite_can_clean(folio)) {
+		schedule_timeout_uninterruptible(1);
+		return folio;
+	}
+	folio_unlock(folio);
+	filemap_write_and_wait_range(mapping, folio_pos(folio), folio_next_pos(folio) - 1);
+	schedule_timeout_uninterruptible(1);
+	now = __filemap_get_folio(mapping, index, FGP_LOCK, 0);
+	if (IS_ERR(now)) {
+		folio_lock(folio);
+		return folio;
+	}
+	folio_put(folio);
+	return now;
+}
+
 /**
  * iolite_truncate_folio - iolite_write_folio() for callers that cannot fail
  * @folio: locked, with a reference of the caller's
@@ -336,15 +381,15 @@ struct folio *iolite_truncate_folio(struct folio *folio)
 {
 	struct folio *copy;
 
-	/* Truncation cannot fail: wait for memory, or for the readers. */
-	while (!iolite_unseal(folio, false)) {
+	/* Truncation cannot fail: wait for memory, for write-back, or for the readers. */
+	while (folio->mapping && folio_test_sealed(folio) && !iolite_unseal(folio, false)) {
 		copy = iolite_cow(folio);
 		if (!IS_ERR(copy))
 			return copy;
 		/* No copy can be had of what the hardware has lost. */
 		if (PTR_ERR(copy) == -ESTALE || PTR_ERR(copy) == -EHWPOISON)
 			break;
-		schedule_timeout_uninterruptible(1);
+		folio = iolite_truncate_wait(folio);
 	}
 	return folio;
 }
@@ -392,7 +437,7 @@ struct folio *__iolite_pin_folio(struct address_space *mapping, struct folio *fo
 		}
 	}
 	/* Under the lock: whoever seals next sees it pinned. */
-	if (!folio_test_sealed(folio))
+	if (folio->mapping == mapping && !folio_test_sealed(folio))
 		ret = try_grab_folio(folio, 1, FOLL_PIN);
 	folio_unlock(folio);
 	if (folio != old)

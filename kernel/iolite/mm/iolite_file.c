@@ -33,16 +33,17 @@
 static int iolite_sink_charge(struct iolite_sink *sink, long nr, size_t left)
 {
 	long some = max(nr, min_t(long, DIV_ROUND_UP(left, PAGE_SIZE), IOLITE_CHARGE_BATCH));
+	gfp_t gfp = sink->nowait ? GFP_NOWAIT : IOLITE_GFP;
 	int ret = -EDQUOT;
 
 	if (sink->charged >= nr)
 		return 0;
 	if (some > nr && !sink->near_limit)
-		ret = iolite_charge_pages(sink->user, sink->objcg, some);
+		ret = iolite_charge_pages(sink->user, sink->objcg, some, gfp);
 	if (ret) {
 		sink->near_limit = some > nr;
 		some = nr;
-		ret = iolite_charge_pages(sink->user, sink->objcg, some);
+		ret = iolite_charge_pages(sink->user, sink->objcg, some, gfp);
 	}
 	if (!ret)
 		sink->charged += some;

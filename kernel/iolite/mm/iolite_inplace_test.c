@@ -18,6 +18,9 @@
 #include <linux/scatterlist.h>
 #include <linux/skbuff.h>
 #include <linux/skmsg.h>
+#include <linux/uaccess.h>
+
+#include "iolite.h"
 
 #define SIZE	256		/* bytes of the sealed page that writers are given */
 #define OFFSET	512		/* where they are in it */
@@ -322,6 +325,65 @@ static void scatterlist_is_looked_at_to_its_last_page(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, iolite_sg_sealed(sg, 1000, _THIS_IP_));
 }
 
+static bool store_faults(struct folio *folio)
+{
+	return copy_to_kernel_nofault(folio_address(folio) + OFFSET, "stray", 5);
+}
+
+static struct iolite_buf *large_buf(struct kunit *test, struct iolite_pool *pool)
+{
+	struct iolite_buf *buf = iolite_pool_buf(pool, PMD_SIZE, false);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, buf);
+	KUNIT_ASSERT_EQ(test, buf->len, PMD_SIZE);
+	memset(folio_address(buf->folio), 'p', PMD_SIZE);
+	return buf;
+}
+
+/* With iolite.hardened=1: read-only until it is used again, or leaves the pool */
+static void stray_store_to_a_large_sealed_buffer_faults(struct kunit *test)
+{
+	struct inplace_test *t = test->priv;
+	long before = iolite_stat_read(IOLITE_STAT_READONLY_PAGES);
+	struct iolite_buf *buf, *other;
+	struct iolite_pool *pool;
+	struct folio *folio;
+
+	if (!iolite_hardened)
+		kunit_skip(test, "not booted with iolite.hardened=1");
+	KUNIT_ASSERT_EQ(test, iolite_pool_create(current_user(), 0, 0, &pool), 0);
+	other = large_buf(test, pool);
+	buf = large_buf(test, pool);
+	folio = buf->folio;
+	iolite_pool_seal(folio);
+	KUNIT_EXPECT_TRUE(test, store_faults(folio));
+	KUNIT_EXPECT_NULL(test, memchr_inv(folio_address(folio), 'p', PMD_SIZE));
+	KUNIT_EXPECT_EQ(test, iolite_stat_read(IOLITE_STAT_READONLY_PAGES) - before,
+			PMD_SIZE / PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, store_faults(other->folio));
+	KUNIT_EXPECT_FALSE(test, store_faults(t->folio));
+
+	/* While an skb holds it, too; then it is used again. */
+	folio_get(folio);
+	iolite_buf_put(buf);
+	KUNIT_EXPECT_TRUE(test, store_faults(folio));
+	folio_put(folio);
+	buf = large_buf(test, pool);
+	KUNIT_EXPECT_PTR_EQ(test, buf->folio, folio);
+	KUNIT_EXPECT_FALSE(test, store_faults(folio));
+
+	/* An skb that has it when the pool goes gives it back to the page allocator. */
+	iolite_pool_seal(folio);
+	KUNIT_EXPECT_TRUE(test, store_faults(folio));
+	folio_get(folio);
+	iolite_buf_put(buf);
+	iolite_buf_put(other);
+	iolite_pool_put(pool);
+	KUNIT_EXPECT_FALSE(test, store_faults(folio));
+	KUNIT_EXPECT_EQ(test, iolite_stat_read(IOLITE_STAT_READONLY_PAGES), before);
+	folio_put(folio);
+}
+
 static struct kunit_case inplace_test_cases[] = {
 	KUNIT_CASE(sealed_frag_is_seen_without_the_flag),
 	KUNIT_CASE(sealed_frag_is_seen_in_a_copy),
@@ -334,6 +396,7 @@ static struct kunit_case inplace_test_cases[] = {
 	KUNIT_CASE(aead_with_sealed_page_behind_its_output_is_refused),
 	KUNIT_CASE(aead_may_read_a_sealed_page),
 	KUNIT_CASE(scatterlist_is_looked_at_to_its_last_page),
+	KUNIT_CASE(stray_store_to_a_large_sealed_buffer_faults),
 	{ }
 };
 

@@ -19,9 +19,10 @@
 #include <linux/iolite.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
+#include <linux/set_memory.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
@@ -38,6 +39,17 @@
 /* How many chunks that an skb held are looked at for each allocation */
 #define IOLITE_REAP_BATCH	8
 
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "iolite."
+
+/*
+ * Chunks that fill a PMD entry are read-only in the kernel's direct map while they are
+ * sealed.  Smaller ones would break the map into small pages for good.
+ */
+bool iolite_hardened __ro_after_init;
+module_param_named(hardened, iolite_hardened, bool, 0444);
+MODULE_PARM_DESC(hardened, "make large sealed buffers of pools read-only for the kernel");
+
 /**
  * struct iolite_pool - an allocator of buffers
  * @ref: held by the pool's file, rings, and buffers
@@ -53,7 +65,7 @@
  * @small_used: bytes of @small handed out since it was last empty
  *
  * A chunk counts its buffers in folio->private, and is linked by folio->lru
- * while it has none.
+ * while it has none.  folio->index is 1 while the kernel cannot write to it.
  */
 struct iolite_pool {
 	refcount_t		ref;
@@ -126,30 +138,70 @@ struct iolite_pool *iolite_pool_get(struct iolite_pool *pool)
  *
  * Who gets it by an skb, and does not know whose it is, still sees that it must
  * not be written to.  A chunk for small buffers may get more of them; its pool
- * alone writes to what was not handed out yet.
+ * alone writes to what was not handed out yet.  May sleep.
  */
 void iolite_pool_seal(struct folio *folio)
 {
-	if (!folio_test_sealed(folio))
-		folio_set_sealed(folio);
+	if (folio_test_sealed(folio))
+		return;
+	folio_set_sealed(folio);
+	if (!iolite_hardened || folio_size(folio) < PMD_SIZE)
+		return;
+	/* Not every architecture can; and there may be no memory to split a larger entry. */
+	if (!set_memory_ro((unsigned long)folio_address(folio), folio_nr_pages(folio))) {
+		folio->index = 1;
+		iolite_stat_add(IOLITE_STAT_READONLY_PAGES, folio_nr_pages(folio));
+	}
 }
 
-/* Back to the page allocator, or to the skb that still holds it. */
-static void iolite_chunk_drop(struct iolite_pool *pool, struct folio *folio)
+/* Let the kernel write to a chunk again; false if it cannot. May sleep. */
+static bool iolite_chunk_soften(struct folio *folio)
 {
+	if (!folio->index)
+		return true;
+	/* Needs no memory, as the entry was made for just this chunk. */
+	if (WARN_ON_ONCE(set_memory_rw((unsigned long)folio_address(folio),
+				       folio_nr_pages(folio))))
+		return false;
+	folio->index = 0;
+	iolite_stat_add(IOLITE_STAT_READONLY_PAGES, -folio_nr_pages(folio));
+	return true;
+}
+
+/* The chunk is the pool's no more; iolite_chunks_free() @drop without the lock. */
+static void iolite_chunk_drop(struct iolite_pool *pool, struct folio *folio,
+			      struct list_head *drop)
+{
+	pool->bytes -= folio_size(folio);
 	atomic_long_sub(folio_size(folio), &pool->user->iolite_pool_bytes);
 	iolite_stat_add(IOLITE_STAT_POOL_PAGES, -folio_nr_pages(folio));
 	folio->private = NULL;
-	folio_put(folio);
+	list_add(&folio->lru, drop);
 }
 
-static void iolite_chunks_drop(struct iolite_pool *pool, struct list_head *chunks)
+static void iolite_chunks_drop(struct iolite_pool *pool, struct list_head *chunks,
+			       struct list_head *drop)
 {
 	struct folio *folio, *next;
 
 	list_for_each_entry_safe(folio, next, chunks, lru) {
 		list_del(&folio->lru);
-		iolite_chunk_drop(pool, folio);
+		iolite_chunk_drop(pool, folio, drop);
+	}
+}
+
+/*
+ * Back to the page allocator, or to the skb that still holds it and gives it back at any
+ * time.  What cannot be made writable for whoever gets it next is better lost.
+ */
+static void iolite_chunks_free(struct list_head *drop)
+{
+	struct folio *folio, *next;
+
+	list_for_each_entry_safe(folio, next, drop, lru) {
+		list_del(&folio->lru);
+		if (iolite_chunk_soften(folio))
+			folio_put(folio);
 		cond_resched();
 	}
 }
@@ -160,16 +212,18 @@ static void iolite_chunks_drop(struct iolite_pool *pool, struct list_head *chunk
  */
 void iolite_pool_put(struct iolite_pool *pool)
 {
+	LIST_HEAD(drop);
 	int i;
 
 	if (!refcount_dec_and_test(&pool->ref))
 		return;
 	/* Without buffers: nobody but us sees the lists any more. */
 	for (i = 0; i < IOLITE_POOL_ORDERS; i++)
-		iolite_chunks_drop(pool, &pool->free[i]);
-	iolite_chunks_drop(pool, &pool->pending);
+		iolite_chunks_drop(pool, &pool->free[i], &drop);
+	iolite_chunks_drop(pool, &pool->pending, &drop);
 	if (pool->small)
-		iolite_chunk_drop(pool, pool->small);
+		iolite_chunk_drop(pool, pool->small, &drop);
+	iolite_chunks_free(&drop);
 	free_uid(pool->user);
 	kfree(pool);
 	iolite_stat_add(IOLITE_STAT_POOLS, -1);
@@ -229,7 +283,9 @@ static u64 iolite_pool_keep(void)
 	return READ_ONCE(sysctl_iolite_max_pool_bytes) / 64;
 }
 
-static void iolite_pool_link(struct iolite_pool *pool, struct folio *folio)
+/* The chunk may go on to @drop, see iolite_chunk_drop(). */
+static void iolite_pool_link(struct iolite_pool *pool, struct folio *folio,
+			     struct list_head *drop)
 {
 	lockdep_assert_held(&pool->lock);
 	if (folio_ref_count(folio) > 1) {
@@ -238,20 +294,13 @@ static void iolite_pool_link(struct iolite_pool *pool, struct folio *folio)
 		pool->kept += folio_size(folio);
 		list_add(&folio->lru, &pool->free[folio_order(folio)]);
 	} else {
-		pool->bytes -= folio_size(folio);
-		iolite_chunk_drop(pool, folio);
+		iolite_chunk_drop(pool, folio, drop);
 	}
 }
 
-static void iolite_pool_unlink(struct iolite_pool *pool, struct folio *folio)
-{
-	lockdep_assert_held(&pool->lock);
-	pool->kept -= folio_size(folio);
-	list_del(&folio->lru);
-}
-
 /* Chunks are let go by skbs about in the order in which they became pending. */
-static void iolite_pool_reap(struct iolite_pool *pool, unsigned long max)
+static void iolite_pool_reap(struct iolite_pool *pool, unsigned long max,
+			     struct list_head *drop)
 {
 	struct folio *folio, *next, *last;
 
@@ -261,7 +310,7 @@ static void iolite_pool_reap(struct iolite_pool *pool, unsigned long max)
 	last = list_last_entry(&pool->pending, struct folio, lru);
 	list_for_each_entry_safe(folio, next, &pool->pending, lru) {
 		list_del(&folio->lru);
-		iolite_pool_link(pool, folio);
+		iolite_pool_link(pool, folio, drop);
 		if (folio == last || !--max)
 			break;
 	}
@@ -282,35 +331,34 @@ static bool iolite_pool_reserve(struct iolite_pool *pool, u64 bytes)
 }
 
 /* Give up chunks without buffers, those of this pool at least. */
-static void iolite_pool_shrink(struct iolite_pool *pool)
+static void iolite_pool_shrink(struct iolite_pool *pool, struct list_head *drop)
 {
 	int order;
 
 	lockdep_assert_held(&pool->lock);
-	for (order = 0; order < IOLITE_POOL_ORDERS; order++) {
-		struct folio *folio, *next;
-
-		list_for_each_entry_safe(folio, next, &pool->free[order], lru) {
-			iolite_pool_unlink(pool, folio);
-			pool->bytes -= folio_size(folio);
-			iolite_chunk_drop(pool, folio);
-		}
-	}
+	for (order = 0; order < IOLITE_POOL_ORDERS; order++)
+		iolite_chunks_drop(pool, &pool->free[order], drop);
+	pool->kept = 0;
 }
 
 static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int order, bool zero)
 {
 	gfp_t gfp = order ? GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY : IOLITE_GFP;
 	struct folio *folio;
+	LIST_HEAD(drop);
 	bool room;
 
 	spin_lock(&pool->lock);
-	iolite_pool_reap(pool, IOLITE_REAP_BATCH);
+	iolite_pool_reap(pool, IOLITE_REAP_BATCH, &drop);
 	folio = list_first_entry_or_null(&pool->free[order], struct folio, lru);
 	if (folio) {
-		iolite_pool_unlink(pool, folio);
+		pool->kept -= folio_size(folio);
+		list_del(&folio->lru);
 		folio->private = (void *)1UL;
 		spin_unlock(&pool->lock);
+		iolite_chunks_free(&drop);
+		if (!iolite_chunk_soften(folio))
+			return ERR_PTR(-ENOMEM);
 		folio_clear_sealed(folio);	/* nobody else holds it */
 		if (zero)
 			folio_zero_range(folio, 0, folio_size(folio));
@@ -319,11 +367,12 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 	room = iolite_pool_reserve(pool, PAGE_SIZE << order);
 	if (!room) {
 		/* Some slow receiver may have been looked at all the time. */
-		iolite_pool_reap(pool, ULONG_MAX);
-		iolite_pool_shrink(pool);
+		iolite_pool_reap(pool, ULONG_MAX, &drop);
+		iolite_pool_shrink(pool, &drop);
 		room = iolite_pool_reserve(pool, PAGE_SIZE << order);
 	}
 	spin_unlock(&pool->lock);
+	iolite_chunks_free(&drop);
 	if (!room)
 		return ERR_PTR(-ENOBUFS);
 
@@ -338,6 +387,7 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 		return ERR_PTR(-ENOMEM);
 	}
 	folio->private = (void *)1UL;
+	folio->index = 0;
 	iolite_stat_add(IOLITE_STAT_POOL_PAGES, 1L << order);
 	return folio;
 }
@@ -350,46 +400,43 @@ void iolite_pool_release(struct iolite_buf *buf)
 {
 	struct iolite_pool *pool = buf->pool;
 	struct folio *folio = buf->folio;
+	LIST_HEAD(drop);
 
 	spin_lock(&pool->lock);
 	folio->private = (void *)((unsigned long)folio->private - 1);
 	if (!folio->private) {
 		if (folio != pool->small)
-			iolite_pool_link(pool, folio);
+			iolite_pool_link(pool, folio, &drop);
 		else if (folio_ref_count(folio) == 1)
 			pool->small_used = 0;
 	}
 	spin_unlock(&pool->lock);
+	iolite_chunks_free(&drop);
 	iolite_pool_put(pool);
 }
 
 /**
  * iolite_pool_give - a chunk that is one buffer leaves its pool for the page cache
  * @buf: sealed, of origin IOLITE_POOL, all of its folio
+ * @gfp: how to charge for it
  *
  * The memory then counts as other pages of files that buffers hold do, until
  * @buf lets go of it. What the page cache charges for is the caller's business.
  *
  * Return: whether it was done: not if it was before, or at a limit.
  */
-bool iolite_pool_give(struct iolite_buf *buf)
+bool iolite_pool_give(struct iolite_buf *buf, gfp_t gfp)
 {
 	struct iolite_pool *pool = buf->pool;
 	struct folio *folio = buf->folio;
 	long nr = folio_nr_pages(folio);
 	struct obj_cgroup *objcg;
-	unsigned int nofs;
 	bool given;
-	int ret;
 
 	if (READ_ONCE(buf->given))
 		return false;
 	objcg = iolite_current_objcg();
-	/* A folio may be locked. */
-	nofs = memalloc_nofs_save();
-	ret = iolite_charge_pages(pool->user, objcg, nr);
-	memalloc_nofs_restore(nofs);
-	if (ret) {
+	if (iolite_charge_pages(pool->user, objcg, nr, gfp)) {
 		obj_cgroup_put(objcg);
 		return false;
 	}
@@ -410,6 +457,11 @@ bool iolite_pool_give(struct iolite_buf *buf)
 	atomic_long_sub(folio_size(folio), &pool->user->iolite_pool_bytes);
 	iolite_stat_add(IOLITE_STAT_POOL_PAGES, -nr);
 	memcg_kmem_uncharge_page(&folio->page, folio_order(folio));
+	/* The page cache writes to it, and frees it, once nobody else holds it. */
+	if (!iolite_chunk_soften(folio)) {
+		folio_get(folio);
+		return false;
+	}
 	folio_set_sealed(folio);
 	return true;
 }
@@ -430,14 +482,17 @@ void iolite_pool_release_given(struct iolite_buf *buf)
 static struct folio *iolite_small_get(struct iolite_pool *pool, size_t len, u32 *offset)
 {
 	struct folio *folio, *old;
+	LIST_HEAD(drop);
 
 	len = ALIGN(len, IOLITE_SMALL_ALIGN);
 	spin_lock(&pool->lock);
 	while (!pool->small || pool->small_used + len > PAGE_SIZE) {
 		spin_unlock(&pool->lock);
 		folio = iolite_chunk_get(pool, 0, false);
-		if (IS_ERR(folio))
+		if (IS_ERR(folio)) {
+			iolite_chunks_free(&drop);
 			return folio;
+		}
 		spin_lock(&pool->lock);
 		old = pool->small;
 		pool->small = folio;
@@ -445,13 +500,14 @@ static struct folio *iolite_small_get(struct iolite_pool *pool, size_t len, u32 
 		/* The chunk itself counts as a buffer only until it is here. */
 		folio->private = NULL;
 		if (old && !old->private)
-			iolite_pool_link(pool, old);
+			iolite_pool_link(pool, old, &drop);
 	}
 	folio = pool->small;
 	*offset = pool->small_used;
 	pool->small_used += len;
 	folio->private = (void *)((unsigned long)folio->private + 1);
 	spin_unlock(&pool->lock);
+	iolite_chunks_free(&drop);
 	return folio;
 }
 

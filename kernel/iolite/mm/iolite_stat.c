@@ -113,6 +113,7 @@ STAT_ATTR(nodes, NODES);
 STAT_ATTR(slots, SLOTS);
 STAT_ATTR(pools, POOLS);
 STAT_ATTR(pool_pages, POOL_PAGES);
+STAT_ATTR(readonly_pages, READONLY_PAGES);
 STAT_ATTR(file_pages, FILE_PAGES);
 STAT_ATTR(window_pages, WINDOW_PAGES);
 STAT_ATTR(grants, GRANTS);
@@ -147,6 +148,7 @@ static struct attribute *iolite_attrs[] = {
 	ATTR_PTR(slots),
 	ATTR_PTR(pools),
 	ATTR_PTR(pool_pages),
+	ATTR_PTR(readonly_pages),
 	ATTR_PTR(file_pages),
 	ATTR_PTR(window_pages),
 	ATTR_PTR(grants),

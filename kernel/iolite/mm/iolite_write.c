@@ -35,6 +35,7 @@
  * @agg: the source
  * @start: where in @agg the call begins
  * @last: the chunk that was taken for the page cache last, with a reference
+ * @over_dirty: it took the place of a dirty folio
  * @by_ref: bytes that did not have to be copied
  */
 struct iolite_write {
@@ -44,6 +45,7 @@ struct iolite_write {
 	const struct iolite_agg	*agg;
 	u64			start;
 	struct folio		*last;
+	bool			over_dirty;
 	size_t			by_ref;
 };
 
@@ -105,6 +107,9 @@ static struct iolite_buf *iolite_suitable(struct address_space *mapping, pgoff_t
 
 	if (!buf || buf->origin != IOLITE_POOL || READ_ONCE(buf->given))
 		return NULL;
+	/* ext4 may have begun to journal the file's data. */
+	if (!mapping_iolite(mapping))
+		return NULL;
 	folio = buf->folio;
 	if (folio_order(folio) < min_order || folio_order(folio) > max_order ||
 	    !IS_ALIGNED(index, folio_nr_pages(folio)) ||
@@ -114,18 +119,19 @@ static struct iolite_buf *iolite_suitable(struct address_space *mapping, pgoff_t
 }
 
 /* Returns the chunk sealed and uptodate, with a reference of the caller's. */
-static struct folio *iolite_take(struct iolite_buf *buf)
+static struct folio *iolite_take(struct iolite_buf *buf, gfp_t gfp)
 {
 	struct iolite_write *write = current->iolite_write;
 	struct folio *folio = buf->folio;
 
-	if (!iolite_pool_give(buf))
+	if (!iolite_pool_give(buf, gfp | __GFP_RETRY_MAYFAIL | __GFP_NOWARN))
 		return NULL;
 	folio_mark_uptodate(folio);
 	folio_get(folio);
 	if (write->last)
 		folio_put(write->last);
 	write->last = folio;
+	write->over_dirty = false;
 	folio_get(folio);
 	return folio;
 }
@@ -135,12 +141,13 @@ static struct folio *iolite_take(struct iolite_buf *buf)
  * @mapping: of the file that is written to
  * @index: where in it; nothing is cached there
  * @order: at most; as many bytes are going to be written
+ * @gfp: as for the allocation of a folio
  *
  * Return: the folio, sealed and uptodate, for filemap_add_folio() or the like,
  * with a reference of the caller's; NULL if an ordinary one has to be allocated.
  */
 struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
-				   unsigned int order)
+				   unsigned int order, gfp_t gfp)
 {
 	struct iolite_buf *buf;
 	pgoff_t end;
@@ -156,7 +163,25 @@ struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 					   ((loff_t)(end + 1) << PAGE_SHIFT) - 1))
 			return NULL;
 	}
-	return iolite_take(buf);
+	return iolite_take(buf, gfp & GFP_RECLAIM_MASK);
+}
+
+static bool iolite_all_dirty(struct folio *folio)
+{
+	struct buffer_head *head, *bh;
+
+	/* Of others, that is not what is attached. */
+	if (folio->mapping->a_ops->migrate_folio != buffer_migrate_folio)
+		return true;
+	head = bh = folio_buffers(folio);
+	if (!head)
+		return true;
+	do {
+		if (!buffer_dirty(bh))
+			return false;
+		bh = bh->b_this_page;
+	} while (bh != head);
+	return true;
 }
 
 /*
@@ -170,7 +195,14 @@ static struct folio *iolite_replace(struct folio *folio, unsigned int order, boo
 	struct iolite_buf *buf;
 	struct folio *source;
 
-	if (folio_test_writeback(folio))
+	if (folio_test_writeback(folio) || !folio_test_uptodate(folio) ||
+	    folio_test_dropbehind(folio))
+		return NULL;
+	/*
+	 * ext4 finds blocks for those that have none yet after this, and that may
+	 * fail. What was written before must not be lost then.
+	 */
+	if (folio_test_dirty(folio) && !iolite_all_dirty(folio))
 		return NULL;
 	/* Buffers may be locked, and to unmap sleeps. */
 	if (nowait && (folio_buffers(folio) || folio_mapped(folio)))
@@ -192,9 +224,11 @@ static struct folio *iolite_replace(struct folio *folio, unsigned int order, boo
 		return ERR_PTR(-ESTALE);
 	}
 
-	source = iolite_take(buf);
+	/* The folio lock is held, so no recursion into the file system. */
+	source = iolite_take(buf, nowait ? GFP_NOWAIT : GFP_NOFS);
 	if (!source)
 		return NULL;
+	current->iolite_write->over_dirty = folio_test_dirty(folio);
 	if (folio_mapped(folio))
 		unmap_mapping_folio(folio);
 	__folio_set_locked(source);
@@ -248,13 +282,24 @@ static bool iolite_can_take(struct kiocb *iocb)
 	return !mapping_writably_mapped(mapping);
 }
 
-/* The file system gave up on a folio that it had found or put into the cache. */
-static void iolite_forget_source(struct address_space *mapping, struct folio *folio)
+/*
+ * The file system gave up on a chunk that it had found or put into the cache,
+ * maybe after it had found blocks for a part of it. Readers are to see what was
+ * there before.
+ */
+static void iolite_forget_source(struct iolite_write *write)
 {
+	struct address_space *mapping = write->mapping;
+	struct folio *folio = write->last;
+
+	if (write->over_dirty || !mapping_can_writeback(mapping) ||
+	    write->iocb->ki_flags & IOCB_NOWAIT)
+		return;
 	folio_lock(folio);
-	if (folio->mapping == mapping && !folio_test_dirty(folio) &&
-	    !folio_test_writeback(folio) && mapping_can_writeback(mapping))
-		folio_unmap_invalidate(mapping, folio, mapping_gfp_mask(mapping));
+	if (folio->mapping == mapping && folio_next_pos(folio) > write->iocb->ki_pos) {
+		folio_wait_writeback(folio);
+		truncate_inode_folio(mapping, folio);
+	}
 	folio_unlock(folio);
 }
 
@@ -296,7 +341,7 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 
 	if (write.last) {
 		if (ret != len)
-			iolite_forget_source(write.mapping, write.last);
+			iolite_forget_source(&write);
 		folio_put(write.last);
 	}
 	if (ret > 0 && iocb->ki_flags & IOCB_DIRECT) {

@@ -11,7 +11,10 @@ LIMIT = {"prod": 180, "debug": 480}
 def run(report, kernel):
     if not report.build("kernel", "DEBUG=1" if kernel == "debug" else "DEBUG="):
         return
-    guest = vm.Guest(kernel, report.log("guest"), "true\n", boot_args="kunit.filter_glob=*iolite*",
+    args = "kunit.filter_glob=*iolite*"
+    if kernel == "debug":
+        args += " iolite.hardened=1"
+    guest = vm.Guest(kernel, report.log("guest"), "true\n", boot_args=args,
                      kmemleak=kernel == "debug")
     guest.start()
     guest.wait(LIMIT[kernel])

@@ -175,6 +175,7 @@ enum iolite_stat {
 	IOLITE_STAT_SLOTS,
 	IOLITE_STAT_POOLS,
 	IOLITE_STAT_POOL_PAGES,		/* in buffers and kept for reuse */
+	IOLITE_STAT_READONLY_PAGES,	/* of pools, read-only for the kernel */
 	IOLITE_STAT_FILE_PAGES,		/* held */
 	IOLITE_STAT_WINDOW_PAGES,	/* addresses in use */
 	IOLITE_STAT_GRANTS,

@@ -13,7 +13,7 @@ struct iov_iter;
 
 struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool nowait);
 struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
-				   unsigned int order);
+				   unsigned int order, gfp_t gfp);
 bool __iolite_is_source(struct folio *folio);
 size_t iolite_skip_source(struct iov_iter *i, size_t bytes);
 
@@ -43,14 +43,15 @@ static inline bool iolite_is_source(struct folio *folio)
  * @mapping: of the file that is written to
  * @index: where in it; nothing is cached there
  * @order: at most; as many bytes are going to be written
+ * @gfp: as for the allocation of a folio
  *
  * Return: a folio, with a reference of the caller's, if the task is writing one
  * there by reference; else NULL.
  */
 static inline struct folio *iolite_take_source(struct address_space *mapping, pgoff_t index,
-					       unsigned int order)
+					       unsigned int order, gfp_t gfp)
 {
-	return iolite_task_writes() ? __iolite_take_source(mapping, index, order) : NULL;
+	return iolite_task_writes() ? __iolite_take_source(mapping, index, order, gfp) : NULL;
 }
 
 /**
