@@ -305,7 +305,7 @@ TEST_F(pool, refuses_every_wrong_field)
 		F(size, 0),
 		F(size, sizeof(struct iolite_reg_pool) - 8),
 		F(size, sizeof(struct iolite_reg_pool) + 8),
-		F(flags, IOLITE_POOL_SHARE_WHOLE << 1),
+		F(flags, IOLITE_POOL_PAGES << 1),
 		F(flags, 1U << 31),
 		F(resv, 1),
 		F(resv2[0], 1),

@@ -126,8 +126,7 @@ TEST_F(ref, whole_pages_are_not_copied)
 
 TEST_F(ref, large_chunks_go_where_large_folios_do)
 {
-	/* btrfs has them in experimental configurations only */
-	bool large = variant->fs != FS_TMPFS && variant->fs != FS_BTRFS;
+	bool large = variant->fs != FS_TMPFS;
 	struct moved m = moved_now();
 
 	ASSERT_EQ(SIZE, op_alloc(&self->r, 0, self->chunks, self->data, SIZE));
@@ -279,7 +278,7 @@ TEST_F(ref, cached_pages_are_replaced)
 /* Single pages in the cache make room for a chunk, if they can be read again */
 TEST_F(ref, small_clean_folios_make_room)
 {
-	bool device = variant->fs == FS_EXT4 || variant->fs == FS_XFS;
+	bool device = variant->fs != FS_TMPFS && variant->fs != FS_HUGE;
 	struct moved m;
 
 	ASSERT_EQ(0, posix_fadvise(self->fd, 0, 0, POSIX_FADV_RANDOM));

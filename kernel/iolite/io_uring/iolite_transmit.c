@@ -237,6 +237,7 @@ static int io_iolite_transmit_kiocb(struct io_iolite_transmit *tx, struct kiocb 
  * @more: there is more to come
  * @copied: @copy has buffers that some bvecs lie in, as bytes had to be copied
  * @copy: only initialised if @copied
+ * @few: room for as many bvecs as most have
  *
  * Lives on the stack, where it would cost as much to clear as to use.
  */
