@@ -83,6 +83,7 @@ static struct ring ring;
 static char *pattern, *other, *seen, *expected;
 static const char *fs_name, *way_name;
 static unsigned int fs_states;		/* worth to be looked at, a bit each */
+static bool read_by_reference;
 static int failures;
 
 static void __attribute__((format(printf, 2, 3))) fail(const struct cell *c, const char *format, ...)
@@ -226,8 +227,21 @@ static int send_off(struct cell *c)
 	return op_free(&ring, c->state, 1) == 1 ? 0 : -EIO;
 }
 
-static int read_cell(struct cell *c)
+/* Of these all has to be read by reference, or there would be nothing to see */
+#define BY_REFERENCE	(BIT_OF_STATE(SMALL) | BIT_OF_STATE(LARGE) | BIT_OF_STATE(SOCKET))
+
+/* What was unmapped may be held by this CPU's batches on their way to the LRU */
+static void drain_batches(void)
 {
+	void *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	madvise(page, PAGE, MADV_COLD);
+	munmap(page, PAGE);
+}
+
+static int read_cell(struct cell *c, bool by_reference)
+{
+	long shared = stat_get("shared_bytes");
 	struct iolite_extent ext[64];
 	int ret;
 
@@ -235,9 +249,15 @@ static int read_cell(struct cell *c)
 		return -EIO;
 	if (c->state == WRITEBACK)
 		sync_file_range(c->file.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	drain_batches();
 	ret = op_read(&ring, c->state, c->file.fd, 0, SIZE);
 	if (ret != SIZE)
 		return ret < 0 ? ret : -EIO;
+	shared = stat_get("shared_bytes") - shared;
+	if (only.verbose)
+		printf("# %s: %ld of %d bytes by reference\n", state_names[c->state], shared, SIZE);
+	if (by_reference && (BY_REFERENCE & BIT_OF_STATE(c->state)) && shared != SIZE)
+		fail(c, "%ld of %d bytes were read by reference", shared, SIZE);
 	if (c->state == SOCKET)
 		return send_off(c);
 	/* some are in page tables of the window from now on, others come later */
@@ -394,7 +414,7 @@ static int prepare(enum fs fs, const struct way *way, int number)
 			continue;
 		}
 		if (!ret)
-			ret = read_cell(c);
+			ret = read_cell(c, read_by_reference && !way->before);
 		if (ret) {
 			fail(c, "it cannot be read: %d", ret);
 			return ret;
@@ -476,14 +496,15 @@ static void choose_states(enum fs fs)
 		printf("# FAILED %s: cannot be read\n", fs_names[fs]);
 	ring_close(&ring);
 	close(fd);
-	if (stat_get("shared_bytes") == shared)
+	read_by_reference = stat_get("shared_bytes") != shared;
+	if (!read_by_reference)
 		fs_states = COPIED;
 	else if (!fs_on_device(fs))
 		fs_states &= ~NOT_TMPFS;
 	if (only.quick)
 		fs_states &= QUICK;
 	printf("# %s is read by %s; states:", fs_names[fs],
-	       stat_get("shared_bytes") == shared ? "copying" : "reference");
+	       read_by_reference ? "reference" : "copying");
 	for (state = 0; state < STATES; state++)
 		if (fs_states & BIT_OF_STATE(state))
 			printf(" %s", state_names[state]);
