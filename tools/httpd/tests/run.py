@@ -842,7 +842,7 @@ def command_line(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as f:
             return f.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):    # gone before, or while it is read
         return b""
 
 
