@@ -49,7 +49,7 @@ static struct fs_state fs_states[FS_NR] = {
 	[FS_EXT4_JOURNAL] = { "ext4", MKFS_EXT4 "4096", "300M", "loop,data=journal" },
 	[FS_EXT2]  = { "ext2", "mkfs.ext2 -F -b 4096", "300M", "loop" },
 	[FS_BTRFS] = { "btrfs", "mkfs.btrfs -f", "400M", "loop" },
-	[FS_VFAT]  = { "vfat", "mkfs.vfat", "300M", "loop" },
+	[FS_VFAT]  = { "vfat", "mkfs.vfat -F 32", "300M", "loop" },
 	[FS_OVERLAY] = { "overlay", .options =
 		"lowerdir=" TOP "/ext4/l,upperdir=" TOP "/ext4/u,workdir=" TOP "/ext4/w" },
 };
