@@ -501,7 +501,9 @@ static void choose_states(enum fs fs)
 		fs_states = COPIED;
 	else if (!fs_on_device(fs))
 		fs_states &= ~NOT_TMPFS;
-	if (only.quick)
+	if (fs == FS_HUGE)
+		fs_states &= ~BIT_OF_STATE(SMALL);	/* all are large */
+	if (only.quick || fs == FS_EXT2)
 		fs_states &= QUICK;
 	printf("# %s is read by %s; states:", fs_names[fs],
 	       read_by_reference ? "reference" : "copying");
