@@ -5,10 +5,10 @@
 # holder (1: IO-Lite is busy with the same files).
 
 : "${first:?}" "${last:?}" "${bin:?}"
-export job=/run/job bin fs=/tmp/fs kselftest=/tmp/kselftest
+export job=/run/job bin fs=/tmp/fs kselftest=/tmp/fs/ext4/kselftest
 mkdir -p $fs/tmpfs $fs/ext4 $fs/xfs $fs/btrfs
 mount -t tmpfs -o size=1G tmpfs $fs/tmpfs
-truncate -s 512M /tmp/ext4.img /tmp/xfs.img /tmp/btrfs.img
+truncate -s 1G /tmp/{ext4,xfs,btrfs}.img
 mkfs.ext4 -q -F -b 4096 -E lazy_itable_init=1 /tmp/ext4.img
 mkfs.xfs -q -f /tmp/xfs.img
 mkfs.btrfs -q -f /tmp/btrfs.img
@@ -32,7 +32,7 @@ remount()
 export -f remount
 
 if [ -n "$selftests" ]; then
-	# They write to where they are.
+	# They write to where they are, and some want a file system with a disk.
 	cp -r "$selftests" $kselftest
 	echo 64 > /proc/sys/vm/nr_hugepages
 fi
