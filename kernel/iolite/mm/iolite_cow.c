@@ -371,6 +371,25 @@ static struct folio *iolite_truncate_wait(struct folio *folio)
 }
 
 /**
+ * iolite_write_sealed - iolite_write_folio() for the end of ->write_begin()
+ * @foliop: the folio, sealed, and in exchange what took its place
+ *
+ * Return: 0, or an error with the folio unlocked and put.
+ */
+int iolite_write_sealed(struct folio **foliop)
+{
+	struct folio *folio = *foliop;
+
+	if (likely(iolite_unseal(folio, false)))
+		return 0;
+	folio = iolite_replace(folio, false);
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+	*foliop = folio;
+	return 0;
+}
+
+/**
  * iolite_truncate_folio - iolite_write_folio() for callers that cannot fail
  * @folio: locked, with a reference of the caller's
  *

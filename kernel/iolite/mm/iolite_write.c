@@ -34,6 +34,9 @@
  * @iter: the file system's, to see how much is left
  * @agg: the source
  * @start: where in @agg the call begins
+ * @it: behind @slice, as it is asked for slices one after the other
+ * @at: where in @agg @slice begins, or U64_MAX if it was not set yet
+ * @slice: the one that was asked for last
  * @last: the chunk that was taken for the page cache last, with a reference
  * @over_dirty: it took the place of a dirty folio
  * @by_ref: bytes that did not have to be copied
@@ -44,6 +47,9 @@ struct iolite_write {
 	struct iov_iter		*iter;
 	const struct iolite_agg	*agg;
 	u64			start;
+	struct iolite_agg_iter	it;
+	u64			at;
+	struct iolite_slice	slice;
 	struct folio		*last;
 	bool			over_dirty;
 	size_t			by_ref;
@@ -52,9 +58,8 @@ struct iolite_write {
 /* The buffer that is a whole folio and goes to @pos of the file, or NULL. */
 static struct iolite_buf *iolite_source(struct address_space *mapping, loff_t pos)
 {
-	const struct iolite_write *write = current->iolite_write;
-	struct iolite_agg_iter it;
-	struct iolite_slice slice;
+	struct iolite_write *write = current->iolite_write;
+	const struct iolite_slice *slice = &write->slice;
 	u64 at;
 
 	if (write->mapping != mapping || pos < write->iocb->ki_pos)
@@ -62,11 +67,15 @@ static struct iolite_buf *iolite_source(struct address_space *mapping, loff_t po
 	at = write->start + (pos - write->iocb->ki_pos);
 	if (at >= write->agg->len)
 		return NULL;
-	iolite_agg_iter_init(&it, write->agg, at);
-	if (!iolite_agg_iter_next(&it, &slice) || slice.off || slice.buf->offset ||
-	    slice.len != folio_size(slice.buf->folio))
+	if (at != write->at) {
+		if (write->at == U64_MAX || at != write->it.pos)
+			iolite_agg_iter_init(&write->it, write->agg, at);
+		write->at = at;
+		iolite_agg_iter_next(&write->it, &write->slice);
+	}
+	if (slice->off || slice->buf->offset || slice->len != folio_size(slice->buf->folio))
 		return NULL;
-	return slice.buf;
+	return slice->buf;
 }
 
 /**
@@ -84,18 +93,13 @@ bool __iolite_is_source(struct folio *folio)
 EXPORT_SYMBOL_GPL(__iolite_is_source);
 
 /**
- * iolite_skip_source - copy_folio_from_iter_atomic() from a folio to itself
- * @i: the source
- * @bytes: as many are there already
- *
- * Return: bytes skipped.
+ * iolite_wrote_in_place - bytes of a file were to be copied from where they are
+ * @bytes: how many
  */
-size_t iolite_skip_source(struct iov_iter *i, size_t bytes)
+void iolite_wrote_in_place(size_t bytes)
 {
-	bytes = min(bytes, iov_iter_count(i));
-	iov_iter_advance(i, bytes);
-	current->iolite_write->by_ref += bytes;
-	return bytes;
+	if (current->iolite_write)
+		current->iolite_write->by_ref += bytes;
 }
 
 /* The source of @index, if it is a chunk of a suitable size that can be had. */
@@ -266,6 +270,45 @@ struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool n
 	return folio_test_sealed(folio) ? iolite_write_folio(folio, nowait) : folio;
 }
 
+/**
+ * iolite_write_source - iolite_write_begin() for a sealed folio of tmpfs
+ * @foliop: the folio, and in exchange what took its place
+ * @len: bytes that are going to be written
+ *
+ * Return: 0, or an error with the folio unlocked and put.
+ */
+int iolite_write_source(struct folio **foliop, size_t len)
+{
+	struct folio *folio;
+
+	folio = iolite_write_begin(*foliop, FGF_GET_ORDER(fgf_set_order(len)), false);
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+	*foliop = folio;
+	return 0;
+}
+
+/*
+ * tmpfs looks only at sealed folios when it writes, to cost nothing else. So seal
+ * what is to be replaced.
+ */
+static void iolite_seal_targets(struct kiocb *iocb, size_t len)
+{
+	struct address_space *mapping = iocb->ki_filp->f_mapping;
+	pgoff_t index = iocb->ki_pos >> PAGE_SHIFT;
+	pgoff_t end = (iocb->ki_pos + len - 1) >> PAGE_SHIFT;
+	struct folio_batch fbatch;
+	unsigned int i;
+
+	folio_batch_init(&fbatch);
+	while (filemap_get_folios(mapping, &index, end, &fbatch)) {
+		for (i = 0; i < folio_batch_count(&fbatch); i++)
+			iolite_seal_folio(fbatch.folios[i], iocb->ki_flags & IOCB_NOWAIT);
+		folio_batch_release(&fbatch);
+		cond_resched();
+	}
+}
+
 static bool iolite_can_take(struct kiocb *iocb)
 {
 	struct address_space *mapping = iocb->ki_filp->f_mapping;
@@ -325,6 +368,7 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 		.iter	 = iter,
 		.agg	 = agg,
 		.start	 = start,
+		.at	 = U64_MAX,
 	};
 	size_t len = iov_iter_count(iter);
 	bool take;
@@ -334,6 +378,8 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 	if (shmem_mapping(write.mapping))
 		iocb->ki_flags &= ~IOCB_DIRECT;
 	take = iolite_can_take(iocb);
+	if (take && shmem_mapping(write.mapping))
+		iolite_seal_targets(iocb, len);
 	if (take)
 		current->iolite_write = &write;
 	ret = iocb->ki_filp->f_op->write_iter(iocb, iter);

@@ -27,13 +27,15 @@
 #define MIB		(1024 * KIB)
 #define MOST		(16 * MIB)
 #define ROUNDS		4
-#define PIECE		MIB	/* of an allocation */
+/* Buffers that become folios of the file must not be larger than it has them. */
+#define MOST_OF_FOLIO	MIB
 
 enum { WHOLE, PART, NR_SLOTS };
 
 static struct io_uring ring;
 static unsigned char *bytes, *seen;
 static const char *place;
+static size_t folio_max;
 static int source, pool;
 
 static int submit(const char *what)
@@ -106,14 +108,14 @@ static const struct mechanism {
 	{ "IO-Lite O_DIRECT",	by_reference,	O_DIRECT },
 };
 
-/* An aggregate of all bytes, with its cursor at the first */
-static void make_aggregate(void)
+/* New buffers each time, as a program has that made the bytes: a page is in one file only. */
+static void make_aggregate(size_t total, size_t piece)
 {
 	size_t pos;
 
-	for (pos = 0; pos < MOST; pos += PIECE) {
+	for (pos = 0; pos < total; pos += piece) {
 		iol_prep_alloc(io_uring_get_sqe(&ring), pool, pos ? PART : WHOLE, bytes + pos,
-			       PIECE);
+			       (unsigned int)piece);
 		submit("alloc");
 		if (!pos)
 			continue;
@@ -134,8 +136,8 @@ static void measure(const char *path, const struct mechanism *m, size_t size, si
 	file = open(path, O_RDWR | O_CREAT | O_TRUNC | m->flags, 0600);
 	if (file < 0)
 		err(1, "%s", path);
-	iol_prep_seek(io_uring_get_sqe(&ring), WHOLE, 0, SEEK_SET);
-	submit("seek");
+	if (m->write == by_reference)
+		make_aggregate(total, size < folio_max ? size : folio_max);
 	before = copied();
 	mark_begin();
 	for (pos = 0; pos < total; pos += size)
@@ -143,6 +145,10 @@ static void measure(const char *path, const struct mechanism *m, size_t size, si
 	mark_end();
 	printf("%s\t%s\t%zu\t%zu\t%ld\n", m->name, place, size, total / size, copied() - before);
 
+	if (m->write == by_reference) {
+		iol_prep_free(io_uring_get_sqe(&ring), WHOLE, 1);
+		submit("free");
+	}
 	check = open(path, O_RDONLY);
 	if (check < 0 || pread(check, seen, total, 0) != (ssize_t)total)
 		err(1, "%s", path);
@@ -193,7 +199,6 @@ int main(int argc, char **argv)
 	pool = iol_pool_create(&ring, 0, 0);
 	if (pool < 0)
 		errx(1, "pool: %s", strerror(-pool));
-	make_aggregate();
 
 	for (i = 1; i < argc; i++) {
 		place = strrchr(argv[i], '/');
@@ -201,6 +206,7 @@ int main(int argc, char **argv)
 		make_source(argv[i]);
 		if (statfs(argv[i], &fs))
 			err(1, "%s", argv[i]);
+		folio_max = fs.f_type == TMPFS_MAGIC ? 4 * KIB : MOST_OF_FOLIO;
 		snprintf(path, sizeof(path), "%s/target", argv[i]);
 		for (j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++) {
 			size_t total = sizes[j] < MIB ? MIB : sizes[j];

@@ -17,6 +17,7 @@ enum migrate_mode;
 /* Without CONFIG_IOLITE never called: then no folio is sealed. */
 int iolite_seal_folio(struct folio *folio, bool nowait);
 struct folio *iolite_write_folio(struct folio *folio, bool nowait);
+int iolite_write_sealed(struct folio **foliop);
 struct folio *iolite_truncate_folio(struct folio *folio);
 struct folio *__iolite_pin_folio(struct address_space *mapping, struct folio *folio);
 vm_fault_t __iolite_shared_fault(struct folio *folio);

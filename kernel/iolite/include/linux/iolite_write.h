@@ -9,13 +9,12 @@
 #include <linux/iolite_cow.h>
 #include <linux/sched.h>
 
-struct iov_iter;
-
 struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool nowait);
 struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 				   unsigned int order, gfp_t gfp);
 bool __iolite_is_source(struct folio *folio);
-size_t iolite_skip_source(struct iov_iter *i, size_t bytes);
+int iolite_write_source(struct folio **foliop, size_t len);
+void iolite_wrote_in_place(size_t bytes);
 
 static inline bool iolite_task_writes(void)
 {
