@@ -359,20 +359,25 @@ TEST_F(inplace, af_alg_does_not_write_to_what_it_was_sent)
 #define LARGE_PAGES	(LARGE / 4096)
 
 /* KUnit tests that stores fault. Here: that all goes on as if nothing was. */
+static bool hardened(void)
+{
+	int fd = open("/sys/module/iolite/parameters/hardened", O_RDONLY);
+	char is = 'N';
+	bool ret = read(fd, &is, 1) == 1 && is == 'Y';
+
+	close(fd);
+	return ret;
+}
+
 TEST(large_buffers_are_read_only_for_the_kernel_until_they_are_used_again)
 {
 	long before = stat_get("readonly_pages");
 	int pool, a = -1, b = -1, sent, i;
-	char hardened = 'N', *data, *seen, *at;
+	char *data, *seen, *at;
 	struct ring r;
-	int param;
 
 	OPEN_RING(&r, 4);
-	param = open("/sys/module/iolite/parameters/hardened", O_RDONLY);
-	ASSERT_LE(0, param);
-	ASSERT_EQ(1, read(param, &hardened, 1));
-	close(param);
-	if (hardened != 'Y')
+	if (!hardened())
 		SKIP(return, "not booted with iolite.hardened=1");
 	ASSERT_EQ(0, ring_join(&r));
 	pool = pool_create(&r, 0);
@@ -409,6 +414,49 @@ TEST(large_buffers_are_read_only_for_the_kernel_until_they_are_used_again)
 	EXPECT_SAME(data, seen, sent);
 	close(a);
 	close(b);
+	free(data);
+	free(seen);
+}
+
+/* In a page cache the memory is written to in place, once nobody holds it. */
+TEST(large_buffers_can_be_written_to_when_they_belong_to_a_file)
+{
+	long before = stat_get("readonly_pages");
+	int pool, given = 0;
+	char *data, *seen;
+	struct ring r;
+	enum fs fs;
+
+	OPEN_RING(&r, 4);
+	if (!hardened())
+		SKIP(return, "not booted with iolite.hardened=1");
+	pool = pool_create(&r, 0);
+	ASSERT_LE(0, pool);
+	data = xmalloc(LARGE);
+	seen = xmalloc(LARGE);
+	for (fs = 0; fs < FS_USUAL; fs++) {
+		int file;
+
+		if (fs_missing(fs))
+			continue;
+		file = fs_file(fs, 0, NULL);
+		ASSERT_LE(0, file);
+		fill_pattern(data, LARGE, 20 + fs);
+		ASSERT_EQ(LARGE, op_alloc(&r, 0, pool, data, LARGE));
+		EXPECT_EQ(before + LARGE_PAGES, stat_get("readonly_pages"));
+		ASSERT_EQ(LARGE, op_write(&r, 0, file, 0, 0));
+		given += stat_get("readonly_pages") == before;
+		ASSERT_LE(0, op_free(&r, 0, 1));
+		memset(data + 4097, 'x', 100000);
+		ASSERT_EQ(100000, pwrite(file, data + 4097, 100000, 4097));
+		ASSERT_EQ(LARGE, pread_full(file, seen, LARGE, 0));
+		EXPECT_SAME(data, seen, LARGE);
+		close(file);
+	}
+	EXPECT_LT(0, given)
+		TH_LOG("no file system took a large buffer as it is");
+	close(pool);
+	ring_close(&r);
 	free(data);
 	free(seen);
 }

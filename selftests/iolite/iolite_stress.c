@@ -545,7 +545,7 @@ static void disturb(void)
 
 static int make_files(void)
 {
-	static const enum fs on[] = { FS_TMPFS, FS_HUGE, FS_EXT4, FS_XFS, FS_EXT4_1K, FS_BTRFS };
+	static const enum fs on[] = { FS_TMPFS, FS_HUGE, FS_EXT4, FS_XFS, FS_EXT4_1K };
 	unsigned int i, k;
 	int fd;
 
@@ -690,7 +690,6 @@ int main(int argc, char **argv)
 	printf("# seed %u, %d s\n", seed, seconds);
 	fs_mount_all();
 	fs_mount(FS_EXT4_1K);
-	fs_mount(FS_BTRFS);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	bytes = xmalloc(ROOM);

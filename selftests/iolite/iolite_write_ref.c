@@ -444,7 +444,7 @@ TEST_F_TIMEOUT(ref, writeback_races_with_truncation, 60)
 			sync_file_range(self->fd, 0, 0, SYNC_FILE_RANGE_WRITE |
 							SYNC_FILE_RANGE_WAIT_AFTER);
 	}
-	for (round = 0; round < 200; round++) {
+	for (round = 0; round < 60; round++) {
 		ASSERT_EQ(SIZE, op_alloc(&self->r, 0, round % 2 ? self->chunks : self->pages,
 					 self->data, SIZE));
 		ASSERT_EQ(SIZE, write_at(&self->r, 0, self->fd, 0));

@@ -95,7 +95,7 @@ OTHERS = (
     ("utime", 200, ""), ("xattr", 10, ""), ("zero", 500, ""), ("null", 500, ""),
     # memory that is mapped
     ("madvise", 10, ""), ("memfd", 10, "--memfd-bytes 4m --memfd-fds 16"), ("mincore", 20, ""),
-    ("mlock", 50, ""), ("mmapaddr", 200, ""), ("mmapfixed", 50, ""), ("mmapfork", 2, ""),
+    ("mlock", 50, ""), ("mmapaddr", 200, ""), ("mmapfixed", 50, ""), ("mmapfork", 1, ""),
     ("mmaphuge", 5, ""), ("mmapmany", 2, ""), ("mprotect", 100, ""),
     ("mremap", 10, "--mremap-bytes 2m"), ("munmap", 2, ""), ("pagemove", 20, ""),
     ("remap", 5, ""), ("rmap", 20, ""), ("fault", 200, ""), ("shm", 5, "--shm-bytes 2m"),

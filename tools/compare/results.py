@@ -69,6 +69,8 @@ OF_PART = {"fsx": of_fsx, "stress": of_stress, "selftests": of_selftest}
 
 # These also come of a machine that has other things to do.
 SLOW = re.compile(r"stall|blocked")
+# What a test asked for: a page that is broken, for whoever maps it
+INJECTED = re.compile(r"Memory failure:|Injecting memory failure")
 
 
 def splats(console):
@@ -78,7 +80,7 @@ def splats(console):
         begun = re.search(r"compare: begin (.*)", line)
         if begun:
             program = begun[1].strip()
-        elif vm.SPLAT.search(line):
+        elif vm.SPLAT.search(line) and not INJECTED.search(line):
             name = f"{program}: kernel log" + (", slow" if SLOW.search(line) else "")
             found.setdefault(name, line.strip())
     return found
