@@ -177,7 +177,8 @@ static bool iolite_all_dirty(struct folio *folio)
 	/* Of others, that is not what is attached. */
 	if (folio->mapping->a_ops->migrate_folio != buffer_migrate_folio)
 		return true;
-	head = bh = folio_buffers(folio);
+	head = folio_buffers(folio);
+	bh = head;
 	if (!head)
 		return true;
 	do {
@@ -318,10 +319,10 @@ static bool iolite_can_take(struct kiocb *iocb)
 	/* Blocks smaller than a page may be written one at a time, and fail. */
 	if (i_blocksize(mapping->host) < PAGE_SIZE)
 		return false;
-	/* As in iolite_seal_folio(): the flag before the count. */
+	/* As in iolite_seal_folio() */
 	if (!mapping_iolite_sealed(mapping))
 		set_bit(AS_IOLITE_SEALED, &mapping->flags);
-	smp_mb();
+	smp_mb(); /* the flag before the count */
 	return !mapping_writably_mapped(mapping);
 }
 
