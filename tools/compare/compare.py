@@ -40,7 +40,7 @@ PARTS = {
 BASE = "pristine"
 AGAIN = 2           # times that a program with a worse result is run again
 GRACE = 90          # seconds over its limit after which a program has hung the guest
-BOOT = 180          # seconds for a boot under a load, and to make the file systems
+BOOT = 900          # seconds for a boot under a load, and to make the file systems
 
 
 class Boot:
@@ -67,8 +67,9 @@ class Boot:
         """Pulls the plug where a program can no longer be ended"""
         for number, program in self.todo:
             if not self.guest.read(f"{number}.status"):
-                begun = self.begun.setdefault(number, time.monotonic())
-                if time.monotonic() > begun + program.limit + GRACE + BOOT:
+                runs = bool(self.guest.read(f"{number}.begun"))
+                since = self.begun.setdefault((number, runs), time.monotonic())
+                if time.monotonic() > since + (program.limit + GRACE if runs else BOOT):
                     self.hung = number
                     self.guest.stop()
                 return
