@@ -194,7 +194,7 @@ static bool iolite_all_dirty(struct folio *folio)
  * reference. Returns the source, likewise; NULL with nothing changed; or
  * -ESTALE if a smaller folio made room, and was unlocked and put.
  */
-static struct folio *iolite_replace(struct folio *folio, unsigned int order, bool nowait)
+static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bool nowait)
 {
 	struct address_space *mapping = folio->mapping;
 	struct iolite_buf *buf;
@@ -264,7 +264,7 @@ struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool n
 
 		if (__iolite_is_source(folio))
 			return folio;
-		source = iolite_replace(folio, order, nowait);
+		source = iolite_exchange(folio, order, nowait);
 		if (source)
 			return source;
 	}
