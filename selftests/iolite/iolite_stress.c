@@ -135,11 +135,11 @@ static void stop_failures(void)
 	write_file(INJECT "fail_page_alloc/probability", "0");
 }
 
-/* One in 40 of this worker's allocations */
+/* One in 40 of this worker's allocations; those for saying that it is enough, too */
 static void let_fail(bool on)
 {
-	if (injecting)
-		write_file("/proc/thread-self/make-it-fail", on ? "1" : "0");
+	while (injecting && write_file("/proc/thread-self/make-it-fail", on ? "1" : "0"))
+		;
 }
 
 static sigjmp_buf bus_jmp;
@@ -201,7 +201,7 @@ static void learn(const struct subject *s, int number, int off, int len)
 {
 	memset(shared->model[number] + off, 0, len);
 	if (pread_full(s->fd, shared->model[number] + off, len, off) < 0)
-		fail("%s cannot be read", s->path);
+		fail("%s cannot be read: %s", s->path, strerror(errno));
 }
 
 static void begin(int number, int off, int len)
@@ -632,7 +632,7 @@ static unsigned int kill_and_disturb(pid_t *pids, int seconds)
 			if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 				fail("worker %d ended with status 0x%x", i, status);
 			bury(i);
-			pids[i] = start(i, ++killed);
+			pids[i] = shared->stop ? -1 : start(i, ++killed);
 		}
 	}
 	return killed;
