@@ -541,6 +541,15 @@ static void disturb(void)
 	}
 }
 
+/* Each of these may take long; whoever kills shall not wait for it */
+static void be_disturber(void)
+{
+	while (!shared->stop) {
+		usleep(200000);
+		disturb();
+	}
+}
+
 /* ---- the beginning and the end ---- */
 
 static int make_files(void)
@@ -580,8 +589,11 @@ static pid_t start(int number, unsigned int generation)
 		return pid;
 	self = number;
 	state = (seed * 1000003 + number) * 7919 + generation;
-	write_file(CGROUP "/stress/cgroup.procs", "0");
-	if (number < WRITERS)
+	if (number < WORKERS)
+		write_file(CGROUP "/stress/cgroup.procs", "0");
+	if (number == WORKERS)
+		be_disturber();
+	else if (number < WRITERS)
 		be_writer();
 	else if (number < WRITERS + HOLDERS)
 		be_holder();
@@ -609,7 +621,7 @@ static void bury(int number)
 	close(lock);
 }
 
-static unsigned int kill_and_disturb(pid_t *pids, int seconds)
+static unsigned int kill_workers(pid_t *pids, int seconds)
 {
 	time_t until = time(NULL) + seconds;
 	unsigned int killed = 0;
@@ -619,8 +631,7 @@ static unsigned int kill_and_disturb(pid_t *pids, int seconds)
 		pid_t pid;
 
 		usleep(200000);
-		disturb();
-		i = below(4 * WORKERS);
+		i = below(10 * WORKERS);
 		if (i < WORKERS && pids[i] > 0)
 			kill(pids[i], SIGKILL);
 		/* the OOM killer may have been here, too */
@@ -664,7 +675,7 @@ int main(int argc, char **argv)
 	const char *option_t = NULL, *option_s = NULL;
 	struct stat_objects before;
 	unsigned long done[3] = { };
-	pid_t pids[WORKERS];
+	pid_t pids[WORKERS], disturber;
 	unsigned int killed;
 	int opt, seconds, i, status;
 	char what[512];
@@ -709,8 +720,10 @@ int main(int argc, char **argv)
 	state = seed;
 	for (i = 0; i < WORKERS; i++)
 		pids[i] = start(i, 0);
-	killed = kill_and_disturb(pids, seconds);
+	disturber = start(WORKERS, 0);
+	killed = kill_workers(pids, seconds);
 	shared->stop = true;
+	waitpid(disturber, NULL, 0);
 	for (i = 0; i < WORKERS; i++) {
 		if (pids[i] < 0 || waitpid(pids[i], &status, 0) != pids[i])
 			continue;
