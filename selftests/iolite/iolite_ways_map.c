@@ -135,8 +135,10 @@ static int store_after_fork(struct subject *s, const char *other)
 		store(s, map);
 		_exit(0);
 	}
-	if (waitpid(pid, &status, 0) != pid || status)
+	if (waitpid(pid, &status, 0) != pid || status) {
+		done_with(map);
 		return -ECHILD;
+	}
 	map[s->off + 1] ^= 0x0f;
 	return done_with(map);
 }
