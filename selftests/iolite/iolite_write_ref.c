@@ -6,9 +6,11 @@
  */
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/resource.h>
@@ -460,6 +462,34 @@ TEST_F_TIMEOUT(ref, writeback_races_with_truncation, 60)
 	}
 	kill(syncer, SIGKILL);
 	ASSERT_EQ(syncer, waitpid(syncer, &status, 0));
+}
+
+/*
+ * XFS looks at dirty folios of what it takes for a hole, to clear them in a batch: over
+ * a hole into which blocks are to be put by a write nearby. A chunk there is sealed for good.
+ */
+TEST_F(ref, part_of_a_chunk_over_a_shared_hole_can_be_cut_off)
+{
+	int clone = fs_file(variant->fs, 0, NULL), ret;
+
+	ASSERT_EQ(PAGE, pwrite(self->fd, self->other, PAGE, 0));
+	ASSERT_EQ(0, ftruncate(self->fd, SIZE));
+	ASSERT_EQ(0, fsync(self->fd));
+	ret = ioctl(clone, FICLONE, self->fd);
+	close(clone);
+	if (ret)
+		SKIP(return, "the file system shares no blocks: %s", strerror(errno));
+
+	ASSERT_EQ(PAGE, pwrite(self->fd, self->data, PAGE, 0));
+	ASSERT_EQ(PAGE, op_alloc(&self->r, 0, self->pages, self->data + 4 * PAGE, PAGE));
+	ASSERT_EQ(PAGE, write_at(&self->r, 0, self->fd, 4 * PAGE));
+	ASSERT_EQ(0, ftruncate(self->fd, 4 * PAGE + 100));
+	ASSERT_EQ(0, ftruncate(self->fd, SIZE));
+
+	memset(self->data + PAGE, 0, 3 * PAGE);
+	EXPECT_AGG(0, self->data + 4 * PAGE, PAGE);
+	memset(self->data + 4 * PAGE + 100, 0, SIZE - 4 * PAGE - 100);
+	EXPECT_FILE(self->fd, self->data, SIZE);
 }
 
 /* ---- I9: limits and failures are those of write(2) ---- */

@@ -18,6 +18,7 @@
 #include <linux/io_uring.h>
 #include <linux/iolite.h>
 #include <linux/net.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/socket.h>
@@ -504,6 +505,9 @@ static int io_iolite_transmit_all(struct io_kiocb *req, struct io_iolite_transmi
 		return ret;
 	do {
 		ret = io_iolite_transmit_some(req, tx, sock, &sink, issue_flags);
+		/* A peer that is fast enough takes all of it at once. */
+		if (unlikely(ret > 0 && fatal_signal_pending(current)))
+			ret = -EINTR;
 	} while (ret > 0);
 	io_iolite_sink_end(&sink, issue_flags);
 

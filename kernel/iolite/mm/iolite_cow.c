@@ -345,29 +345,21 @@ struct folio *iolite_write_folio(struct folio *folio, bool nowait)
 
 /*
  * For truncation, without memory for a copy: let a dirty folio be written, with
- * its lock free, so that it can leave the cache. Returns what is there then,
- * locked and referenced; @folio, without a mapping, if there is nothing.
+ * its lock free, so that it can leave the cache.
  */
-static struct folio *iolite_truncate_wait(struct folio *folio)
+static void iolite_truncate_wait(struct folio *folio)
 {
 	struct address_space *mapping = folio->mapping;
-	pgoff_t index = folio->index;
-	struct folio *now;
+	loff_t pos = folio_pos(folio);
+	bool write = iolite_can_clean(folio);
 
-	if (!iolite_can_clean(folio)) {
-		schedule_timeout_uninterruptible(1);
-		return folio;
+	if (write) {
+		folio_unlock(folio);
+		filemap_write_and_wait_range(mapping, pos, pos + folio_size(folio) - 1);
 	}
-	folio_unlock(folio);
-	filemap_write_and_wait_range(mapping, folio_pos(folio), folio_next_pos(folio) - 1);
 	schedule_timeout_uninterruptible(1);
-	now = __filemap_get_folio(mapping, index, FGP_LOCK, 0);
-	if (IS_ERR(now)) {
+	if (write)
 		folio_lock(folio);
-		return folio;
-	}
-	folio_put(folio);
-	return now;
 }
 
 /**
@@ -393,8 +385,8 @@ int iolite_write_sealed(struct folio **foliop)
  * iolite_truncate_folio - iolite_write_folio() for callers that cannot fail
  * @folio: locked, with a reference of the caller's
  *
- * Return: @folio or the one in its place; without a mapping if @folio left the
- * cache, so that there is nothing left to truncate.
+ * Return: @folio or the copy in its place; NULL if @folio left the cache, which
+ * memory does not: it was unlocked and put, and the caller has to look again.
  */
 struct folio *iolite_truncate_folio(struct folio *folio)
 {
@@ -406,11 +398,16 @@ struct folio *iolite_truncate_folio(struct folio *folio)
 		if (!IS_ERR(copy))
 			return copy;
 		/* No copy can be had of what the hardware has lost. */
-		if (PTR_ERR(copy) == -ESTALE || PTR_ERR(copy) == -EHWPOISON)
+		if (PTR_ERR(copy) == -EHWPOISON)
 			break;
-		folio = iolite_truncate_wait(folio);
+		if (PTR_ERR(copy) != -ESTALE)
+			iolite_truncate_wait(folio);
 	}
-	return folio;
+	if (folio->mapping)
+		return folio;
+	folio_unlock(folio);
+	folio_put(folio);
+	return NULL;
 }
 
 vm_fault_t __iolite_shared_fault(struct folio *folio)

@@ -96,17 +96,6 @@ static inline bool iolite_truncates_sealed(struct folio *folio, loff_t start, uo
 }
 
 /**
- * iolite_left_cache - is nothing left to truncate of a folio?
- * @folio: what iolite_truncate_folio() may have returned
- *
- * Return: whether @folio left the cache instead of being replaced by a copy.
- */
-static inline bool iolite_left_cache(const struct folio *folio)
-{
-	return IS_ENABLED(CONFIG_IOLITE) && unlikely(!folio->mapping);
-}
-
-/**
  * iolite_shared_fault - a folio is about to be mapped writable and shared
  * @folio: locked, with a reference of the fault's
  *
