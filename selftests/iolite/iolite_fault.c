@@ -389,4 +389,41 @@ TEST_F_TIMEOUT(large, held_folio_hinders_no_writer, 60)
 	EXPECT_LT(dropped, stat_get("dropped_folios"));
 }
 
+/*
+ * Likewise of what was written by reference and is dirty still: it is written back
+ * first, and the flusher is not kept from that by truncation.
+ */
+TEST_F_TIMEOUT(large, held_dirty_folio_hinders_no_truncation, 60)
+{
+	const int end = LARGE / 2 + 1234;
+	long by_ref = stat_get("written_bytes");
+	int pool = pool_create(&self->r, 0), ret;
+	struct io_uring_sqe sqe;
+
+	ASSERT_GE(pool, 0);
+	op_free(&self->r, 0, 1);
+	fill_pattern(self->data, LARGE, 2);
+	ASSERT_EQ(LARGE, op_alloc(&self->r, 0, pool, self->data, LARGE));
+	sqe = sqe_write(&self->r, 0, self->fd, 0, 0);
+	sqe.off = 0;
+	ASSERT_EQ(LARGE, ring_run(&self->r, &sqe));
+	ASSERT_EQ(LARGE, stat_get("written_bytes") - by_ref);
+
+	fail_large(true);
+	ret = ftruncate(self->fd, end);
+	fail_large(false);
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(LARGE, agg_bytes(&self->r, 0, self->seen, LARGE));
+	EXPECT_SAME(self->data, self->seen, LARGE)
+		TH_LOG("the buffer");
+	ASSERT_EQ(end, pread_full(self->fd, self->seen, LARGE, 0));
+	EXPECT_SAME(self->data, self->seen, end)
+		TH_LOG("the file");
+	ASSERT_EQ(0, fs_cold(self->fd));
+	ASSERT_EQ(end, pread_full(self->fd, self->seen, LARGE, 0));
+	EXPECT_SAME(self->data, self->seen, end)
+		TH_LOG("the file on its disk");
+	close(pool);
+}
+
 FS_HARNESS_MAIN

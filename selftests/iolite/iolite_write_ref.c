@@ -344,20 +344,31 @@ TEST_F(ref, one_buffer_in_two_files_and_in_flight)
 	close(second);
 }
 
-/* The page went to the file for good: the pool must not use it again */
+/*
+ * The page went to the file for good: the pool must not use it again, neither while
+ * the file has it nor later, and it does not count as the pool's any more.
+ */
 TEST_F(ref, what_the_file_has_is_not_recycled)
 {
+	long file_pages = stat_settled("file_pages"), pool_pages = stat_get("pool_pages");
 	unsigned int i;
 
 	ASSERT_EQ(SIZE, op_alloc(&self->r, 0, self->pages, self->data, SIZE));
 	ASSERT_EQ(SIZE, write_at(&self->r, 0, self->fd, 0));
 	ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	EXPECT_EQ(file_pages, stat_wait("file_pages", file_pages));
+	EXPECT_EQ(pool_pages, stat_wait("pool_pages", pool_pages));
 	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(SIZE, op_alloc(&self->r, i % 4, self->pages, self->other, SIZE));
 		if (i % 4 == 3)
 			ASSERT_EQ(4, op_free(&self->r, 0, 4));
 	}
 	EXPECT_FILE(self->fd, self->data, SIZE);
+	ASSERT_EQ(0, ftruncate(self->fd, 0));
+	ASSERT_EQ(SIZE, op_alloc(&self->r, 0, self->pages, self->data, SIZE));
+	ASSERT_EQ(SIZE, pwrite(self->fd, self->other, SIZE, 0));
+	EXPECT_AGG(0, self->data, SIZE);
+	EXPECT_FILE(self->fd, self->other, SIZE);
 }
 
 /* ---- I1: whatever is done to the file afterwards ---- */

@@ -42,9 +42,7 @@ static __always_inline bool iolite_folio_held(struct folio *folio)
 
 	if (likely(folio_ref_count(folio) <= own))
 		return false;
-	if (folio_test_lru(folio))
-		return true;
-	/* A batch on its way to the LRU holds a reference, often this CPU's. */
+	/* A batch on its way to the LRU, or within it, holds a reference, often this CPU's. */
 	lru_add_drain();
 	return folio_ref_count(folio) > own;
 }

@@ -37,8 +37,9 @@
  * @it: behind @slice, as it is asked for slices one after the other
  * @at: where in @agg @slice begins, or U64_MAX if it was not set yet
  * @slice: the one that was asked for last
- * @last: the chunk that was taken for the page cache last, with a reference
- * @over_dirty: it took the place of a dirty folio
+ * @last: the chunk that was taken for the page cache, or found there, last; @agg holds it
+ * @turn: of @last, this write's
+ * @over_dirty: @last took the place of a dirty folio, or was dirty
  * @by_ref: bytes that did not have to be copied
  */
 struct iolite_write {
@@ -50,7 +51,8 @@ struct iolite_write {
 	struct iolite_agg_iter	it;
 	u64			at;
 	struct iolite_slice	slice;
-	struct folio		*last;
+	struct iolite_buf	*last;
+	u8			turn;
 	bool			over_dirty;
 	size_t			by_ref;
 };
@@ -76,6 +78,22 @@ static struct iolite_buf *iolite_source(struct address_space *mapping, loff_t po
 	if (slice->off || slice->buf->offset || slice->len != folio_size(slice->buf->folio))
 		return NULL;
 	return slice->buf;
+}
+
+/*
+ * This write is the last one so far that counts on @buf's folio in the page cache; the
+ * folio is locked, or not there yet. Should the write fail, it takes the folio out
+ * again, but not from under a later write of the same aggregate.
+ */
+static void iolite_take_turn(struct iolite_buf *buf, bool over_dirty)
+{
+	struct iolite_write *write = current->iolite_write;
+
+	if (write->last == buf)
+		return;
+	write->last = buf;
+	write->turn = ++buf->turn;
+	write->over_dirty = over_dirty;
 }
 
 /**
@@ -125,17 +143,12 @@ static struct iolite_buf *iolite_suitable(struct address_space *mapping, pgoff_t
 /* Returns the chunk sealed and uptodate, with a reference of the caller's. */
 static struct folio *iolite_take(struct iolite_buf *buf, gfp_t gfp)
 {
-	struct iolite_write *write = current->iolite_write;
 	struct folio *folio = buf->folio;
 
 	if (!iolite_pool_give(buf, gfp | __GFP_RETRY_MAYFAIL | __GFP_NOWARN))
 		return NULL;
 	folio_mark_uptodate(folio);
-	folio_get(folio);
-	if (write->last)
-		folio_put(write->last);
-	write->last = folio;
-	write->over_dirty = false;
+	iolite_take_turn(buf, false);
 	folio_get(folio);
 	return folio;
 }
@@ -260,10 +273,13 @@ static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bo
 struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool nowait)
 {
 	if (current->iolite_write) {
+		struct iolite_buf *buf = iolite_source(folio->mapping, folio_pos(folio));
 		struct folio *source;
 
-		if (__iolite_is_source(folio))
+		if (buf && buf->folio == folio) {
+			iolite_take_turn(buf, folio_test_dirty(folio));
 			return folio;
+		}
 		source = iolite_exchange(folio, order, nowait);
 		if (source)
 			return source;
@@ -330,17 +346,23 @@ static bool iolite_can_take(struct kiocb *iocb)
  * The file system gave up on a chunk that it had found or put into the cache,
  * maybe after it had found blocks for a part of it. Readers are to see what was
  * there before.
+ *
+ * The inode is not locked any more. Who writes something else meanwhile replaces the
+ * chunk, as its buffer is held; who writes the same chunk there takes a turn, and what
+ * becomes of the chunk is then up to him.
  */
 static void iolite_forget_source(struct iolite_write *write)
 {
 	struct address_space *mapping = write->mapping;
-	struct folio *folio = write->last;
+	struct iolite_buf *buf = write->last;
+	struct folio *folio = buf->folio;
 
 	if (write->over_dirty || !mapping_can_writeback(mapping) ||
 	    write->iocb->ki_flags & IOCB_NOWAIT)
 		return;
 	folio_lock(folio);
-	if (folio->mapping == mapping && folio_next_pos(folio) > write->iocb->ki_pos) {
+	if (folio->mapping == mapping && buf->turn == write->turn &&
+	    folio_next_pos(folio) > write->iocb->ki_pos) {
 		folio_wait_writeback(folio);
 		truncate_inode_folio(mapping, folio);
 	}
@@ -386,11 +408,8 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 	ret = iocb->ki_filp->f_op->write_iter(iocb, iter);
 	current->iolite_write = NULL;
 
-	if (write.last) {
-		if (ret != len)
-			iolite_forget_source(&write);
-		folio_put(write.last);
-	}
+	if (write.last && ret != len)
+		iolite_forget_source(&write);
 	if (ret > 0 && iocb->ki_flags & IOCB_DIRECT) {
 		iolite_stat_add(IOLITE_STAT_DIRECT_BYTES, ret);
 	} else if (ret > 0) {
