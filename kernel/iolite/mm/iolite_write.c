@@ -350,21 +350,33 @@ static bool iolite_can_take(struct kiocb *iocb)
  * The inode is not locked any more. Who writes something else meanwhile replaces the
  * chunk, as its buffer is held; who writes the same chunk there takes a turn, and what
  * becomes of the chunk is then up to him.
+ *
+ * A write that had to sleep may come again, or not. It takes out what can be taken
+ * without sleeping, and copies if it comes again, as a chunk is given once.
  */
 static void iolite_forget_source(struct iolite_write *write)
 {
+	bool nowait = write->iocb->ki_flags & IOCB_NOWAIT;
 	struct address_space *mapping = write->mapping;
 	struct iolite_buf *buf = write->last;
 	struct folio *folio = buf->folio;
 
-	if (write->over_dirty || !mapping_can_writeback(mapping) ||
-	    write->iocb->ki_flags & IOCB_NOWAIT)
+	if (write->over_dirty || !mapping_can_writeback(mapping))
 		return;
-	folio_lock(folio);
-	if (folio->mapping == mapping && buf->turn == write->turn &&
-	    folio_next_pos(folio) > write->iocb->ki_pos) {
+	if (!folio_trylock(folio)) {
+		if (nowait)
+			return;
+		folio_lock(folio);
+	}
+	if (folio->mapping != mapping || buf->turn != write->turn ||
+	    folio_next_pos(folio) <= write->iocb->ki_pos) {
+		/* it is not what failed, or not this write's any more */
+	} else if (!nowait) {
 		folio_wait_writeback(folio);
 		truncate_inode_folio(mapping, folio);
+	} else if (!folio_test_dirty(folio) && !folio_test_writeback(folio) &&
+		   !folio_mapped(folio)) {
+		folio_unmap_invalidate(mapping, folio, GFP_NOWAIT);
 	}
 	folio_unlock(folio);
 }
@@ -401,7 +413,7 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 	if (shmem_mapping(write.mapping))
 		iocb->ki_flags &= ~IOCB_DIRECT;
 	take = iolite_can_take(iocb);
-	if (take && shmem_mapping(write.mapping))
+	if (take && shmem_mapping(write.mapping) && len >= PAGE_SIZE)
 		iolite_seal_targets(iocb, len);
 	if (take)
 		current->iolite_write = &write;

@@ -23,6 +23,7 @@ struct write_test {
 	int			ret[2];	/* what writes come to, the inner one's second */
 	int			depth;
 	bool			nested;
+	int			flags;	/* IOCB_* */
 	ssize_t			inner;
 };
 
@@ -35,7 +36,7 @@ static const struct address_space_operations write_test_aops = {
 
 static ssize_t write_agg(struct write_test *t)
 {
-	struct kiocb kiocb = { .ki_filp = &t->file };
+	struct kiocb kiocb = { .ki_filp = &t->file, .ki_flags = t->flags };
 	struct bio_vec bvec;
 	struct iov_iter iter;
 	size_t bytes;
@@ -160,6 +161,20 @@ static void chunk_of_a_failed_write_leaves_the_cache(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, cached(t));
 }
 
+static void nor_does_one_stay_that_had_to_sleep(struct kunit *test)
+{
+	struct write_test *t = test->priv;
+
+	t->flags = IOCB_NOWAIT;
+	t->ret[0] = -EAGAIN;
+	KUNIT_EXPECT_EQ(test, write_agg(t), -EAGAIN);
+	KUNIT_EXPECT_NULL(test, cached(t));
+	t->ret[0] = 0;
+	KUNIT_EXPECT_EQ(test, write_agg(t), PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, cached(t));
+	KUNIT_EXPECT_TRUE(test, folio_test_dirty(cached(t)));
+}
+
 static void not_from_under_a_later_write(struct kunit *test)
 {
 	struct write_test *t = test->priv;
@@ -200,6 +215,7 @@ static void last_one_to_fail_takes_it_out(struct kunit *test)
 
 static struct kunit_case write_test_cases[] = {
 	KUNIT_CASE(chunk_of_a_failed_write_leaves_the_cache),
+	KUNIT_CASE(nor_does_one_stay_that_had_to_sleep),
 	KUNIT_CASE(not_from_under_a_later_write),
 	KUNIT_CASE(nor_from_under_an_earlier_one),
 	KUNIT_CASE(last_one_to_fail_takes_it_out),
