@@ -349,8 +349,8 @@ def show(todo):
                      round(cell.speed[PEER]["requests"]), round(cell.speed[OWN]["requests"])])
     table.show("web: guest instructions of a request; requests per instruction against nginx; "
                "requests per second (second opinion)",
-               ("response", PEER, "IO-Lite", "ratio", "requests/insn", "in turns", "nginx/s", "IO-Lite/s"),
-               rows)
+               ("response", PEER, "IO-Lite", "ratio", "requests/insn", "in turns",
+                "nginx/s", "IO-Lite/s"), rows)
 
 
 def draw(lab, todo):
@@ -359,7 +359,8 @@ def draw(lab, todo):
                              (WRITTEN, True, "a connection for each request"),
                              (READ, False, "persistent, single pages (read from disk)")):
         series = {server: [(cell.size * KIB, cell.insns[server]) for cell in todo
-                           if cell.size and (cell.fs, cell.close, cell.window) == (fs, close, False)]
+                           if cell.size and not cell.window and
+                           (cell.fs, cell.close) == (fs, close)]
                   for server in (PEER, OWN)}
         panels.append(svg.Panel(title, series, own=(OWN,)))
     svg.write(lab.path("web.svg"), "Web servers",
