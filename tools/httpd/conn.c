@@ -15,6 +15,7 @@
 /* Beyond a header of the full size, some of the next request or a body. */
 #define BUF_MAX		(REQUEST_MAX_HEADER + 4096)
 #define LINGER_SECONDS	2
+#define SPARE_MAX	256	/* connections, with buffers of the first size */
 #define MEMORY_SECONDS	1
 
 static unsigned int seconds(const struct conn *c, enum wait wait)
@@ -65,18 +66,69 @@ static void name_peer(struct conn *c)
 			  sizeof(c->peer));
 }
 
+static void conn_release(struct conn *c)
+{
+	text_free(&c->resp.text);
+	free(c->buf);
+	free(c);
+}
+
+void conns_free_spare(struct worker *w)
+{
+	struct conn *c;
+
+	while ((c = w->spare)) {
+		w->spare = c->next_spare;
+		conn_release(c);
+	}
+	w->nr_spare = 0;
+}
+
+/* A new one, or a spare one: the next client is often there when one leaves. */
+static struct conn *conn_alloc(struct worker *w)
+{
+	struct conn *c = w->spare;
+
+	if (c) {
+		char *buf = c->buf;
+		struct text text = c->resp.text;
+
+		w->spare = c->next_spare;
+		w->nr_spare--;
+		memset(c, 0, sizeof(*c));
+		c->buf = buf;
+		c->resp.text = text;
+	} else {
+		c = calloc(1, sizeof(*c));
+		if (!c)
+			return NULL;
+		c->buf = malloc(BUF_START);
+		if (!c->buf) {
+			free(c);
+			return NULL;
+		}
+	}
+	c->cap = BUF_START;
+	return c;
+}
+
 static void conn_free(struct conn *c)
 {
 	struct worker *w = c->worker;
 
 	conn_wait(c, WAIT_NOTHING);
-	response_free(&c->resp, &w->files);
+	response_reset(&c->resp, &w->files);
 	close(c->fd);
 	TAILQ_REMOVE(&w->conns, c, all);
 	atomic_fetch_sub(&w->server->nr_conns, 1);
 	stats_add(&w->stats, STAT_connections_open, -1);
-	free(c->buf);
-	free(c);
+	if (w->nr_spare < SPARE_MAX && c->cap == BUF_START && c->resp.text.cap <= BUF_START) {
+		c->next_spare = w->spare;
+		w->spare = c;
+		w->nr_spare++;
+	} else {
+		conn_release(c);
+	}
 }
 
 static bool response_begun(const struct conn *c)
@@ -238,14 +290,13 @@ void conn_received(struct conn *c, int res)
 
 void conn_open(struct worker *w, int fd)
 {
-	struct conn *c = calloc(1, sizeof(*c));
+	struct conn *c = conn_alloc(w);
 
-	if (!c)
-		goto out_close;
-	c->buf = malloc(BUF_START);
-	if (!c->buf)
-		goto out_free;
-	c->cap = BUF_START;
+	if (!c) {
+		close(fd);
+		atomic_fetch_sub(&w->server->nr_conns, 1);
+		return;
+	}
 	c->worker = w;
 	c->wait = WAIT_NOTHING;
 	c->fd = fd;
@@ -256,12 +307,6 @@ void conn_open(struct worker *w, int fd)
 	stats_add(&w->stats, STAT_connections_open, 1);
 	conn_wait(c, WAIT_REQUEST);
 	conn_receive(c, false);
-	return;
-out_free:
-	free(c);
-out_close:
-	close(fd);
-	atomic_fetch_sub(&w->server->nr_conns, 1);
 }
 
 /* complete: all bytes that the header promised have been sent */

@@ -28,6 +28,7 @@ enum wait {
 
 struct conn {
 	TAILQ_ENTRY(conn)	all;
+	struct conn		*next_spare;
 	TAILQ_ENTRY(conn)	queue;		/* worker.waiting[wait] */
 	struct worker		*worker;
 	enum wait		wait;
@@ -57,6 +58,7 @@ struct conn {
 
 /* conn.c */
 void conn_open(struct worker *w, int fd);
+void conns_free_spare(struct worker *w);
 void conn_received(struct conn *c, int res);
 void conn_wait(struct conn *c, enum wait wait);
 void conn_expired(struct conn *c);

@@ -34,9 +34,11 @@ int files_open(int root, const char *path, int flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-void files_init(struct files *fs, int root, struct io_uring *ring, struct stats *stats)
+void files_init(struct files *fs, int root, unsigned int valid, struct io_uring *ring,
+		struct stats *stats)
 {
 	fs->root = root;
+	fs->valid = valid;
 	fs->ring = ring;
 	fs->stats = stats;
 	TAILQ_INIT(&fs->age);
@@ -98,7 +100,8 @@ static bool still_valid(struct files *fs, struct file *file, time_t now)
 	struct stat st;
 	int fd;
 
-	if (file->seen == fs->round)
+	/* unsigned: a clock that was set back makes no look good for longer */
+	if (file->seen == fs->round || (uint64_t)(now - file->checked) < fs->valid)
 		return true;
 	if (fstat(file->fd, &st) || !same_contents(&st, &file->st))
 		return false;

@@ -54,6 +54,7 @@ struct file {
 
 struct files {
 	int			root;
+	unsigned int		valid;		/* seconds that a look at a file is good for */
 	struct io_uring		*ring;
 	struct stats		*stats;
 	/*
@@ -73,7 +74,8 @@ struct files {
 int files_open(int root, const char *path, int flags);
 
 /* The aggregates of files take the ring's first KEPT_MAX slots. */
-void files_init(struct files *fs, int root, struct io_uring *ring, struct stats *stats);
+void files_init(struct files *fs, int root, unsigned int valid, struct io_uring *ring,
+		struct stats *stats);
 
 /*
  * Finds or opens a regular file.  Returns 0 and a reference, or a negative

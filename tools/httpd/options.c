@@ -11,7 +11,7 @@
 
 enum { OPT_BIND = 1, OPT_ACCESS_LOG, OPT_STATS_PORT, OPT_STATS_INTERVAL, OPT_THREADS,
        OPT_MAX_CONNECTIONS, OPT_MAX_REQUESTS, OPT_HEADER_TIMEOUT, OPT_IDLE_TIMEOUT,
-       OPT_SEND_TIMEOUT, OPT_DRAIN_TIMEOUT, OPT_ROOT, OPT_PORT, OPT_HELP, OPT_VERSION };
+       OPT_SEND_TIMEOUT, OPT_DRAIN_TIMEOUT, OPT_FILE_VALID, OPT_ROOT, OPT_PORT, OPT_HELP, OPT_VERSION };
 
 static const struct option longopts[] = {
 	{ "root", required_argument, NULL, OPT_ROOT },
@@ -24,6 +24,7 @@ static const struct option longopts[] = {
 	{ "idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT },
 	{ "send-timeout", required_argument, NULL, OPT_SEND_TIMEOUT },
 	{ "drain-timeout", required_argument, NULL, OPT_DRAIN_TIMEOUT },
+	{ "file-valid", required_argument, NULL, OPT_FILE_VALID },
 	{ "access-log", required_argument, NULL, OPT_ACCESS_LOG },
 	{ "stats-port", required_argument, NULL, OPT_STATS_PORT },
 	{ "stats-interval", required_argument, NULL, OPT_STATS_INTERVAL },
@@ -46,6 +47,7 @@ static const char help[] =
 "  --idle-timeout N       seconds between requests (60)\n"
 "  --send-timeout N       seconds without progress of a response (30)\n"
 "  --drain-timeout N      seconds for responses to end after SIGTERM (10)\n"
+"  --file-valid N         seconds that an open file is not looked at again (0)\n"
 "  --access-log FILE      common log format; - for standard output\n"
 "  --stats-port N         counters over HTTP on 127.0.0.1\n"
 "  --stats-interval N     counters to standard error each N seconds\n"
@@ -121,6 +123,9 @@ void options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_DRAIN_TIMEOUT:
 			o->drain_timeout = number(name, 0, 86400);
+			break;
+		case OPT_FILE_VALID:
+			o->file_valid = number(name, 0, 86400);
 			break;
 		case OPT_ACCESS_LOG:
 			o->access_log = optarg;

@@ -17,6 +17,7 @@ struct options {
 	unsigned int	idle_timeout;
 	unsigned int	send_timeout;
 	unsigned int	drain_timeout;
+	unsigned int	file_valid;
 	unsigned int	stats_interval;		/* 0: none */
 };
 

@@ -4,14 +4,18 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const field_names[FIELD_NR] = {
-	[FIELD_HOST]			= "host",
-	[FIELD_IF_MATCH]		= "if-match",
-	[FIELD_IF_MODIFIED_SINCE]	= "if-modified-since",
-	[FIELD_IF_NONE_MATCH]		= "if-none-match",
-	[FIELD_IF_RANGE]		= "if-range",
-	[FIELD_IF_UNMODIFIED_SINCE]	= "if-unmodified-since",
-	[FIELD_RANGE]			= "range",
+#define NAME(s) { s, sizeof(s) - 1 }
+static const struct {
+	const char	*s;
+	size_t		len;
+} field_names[FIELD_NR] = {
+	[FIELD_HOST]			= NAME("host"),
+	[FIELD_IF_MATCH]		= NAME("if-match"),
+	[FIELD_IF_MODIFIED_SINCE]	= NAME("if-modified-since"),
+	[FIELD_IF_NONE_MATCH]		= NAME("if-none-match"),
+	[FIELD_IF_RANGE]		= NAME("if-range"),
+	[FIELD_IF_UNMODIFIED_SINCE]	= NAME("if-unmodified-since"),
+	[FIELD_RANGE]			= NAME("range"),
 };
 
 /* The parser hands a field over in as many pieces as the network did. */
@@ -30,8 +34,8 @@ static void field_done(struct request *req)
 		return;
 	req->nr_fields++;
 	for (int i = 0; i < FIELD_NR; i++) {
-		if (strlen(field_names[i]) != req->name.len ||
-		    strncasecmp(field_names[i], req->base + req->name.off, req->name.len))
+		if (field_names[i].len != req->name.len ||
+		    strncasecmp(field_names[i].s, req->base + req->name.off, req->name.len))
 			continue;
 		if (!req->seen[i]++)
 			req->fields[i] = req->value;

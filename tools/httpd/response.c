@@ -414,9 +414,3 @@ void response_reset(struct response *r, struct files *files)
 	r->close = false;
 	text_reset(&r->text);
 }
-
-void response_free(struct response *r, struct files *files)
-{
-	response_reset(r, files);
-	text_free(&r->text);
-}

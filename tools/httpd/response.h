@@ -47,6 +47,5 @@ void response_make(struct response *r, struct files *files, const struct respons
 void response_error(struct response *r, const struct response_clock *clock, unsigned int status,
 		    bool head_only);
 void response_reset(struct response *r, struct files *files);
-void response_free(struct response *r, struct files *files);
 
 #endif

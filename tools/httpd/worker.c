@@ -165,6 +165,7 @@ static void serve(struct worker *w)
 			tick(w);
 	}
 	access_log_flush(&w->log);
+	conns_free_spare(w);
 	files_empty(&w->files);
 }
 
@@ -186,7 +187,8 @@ static int ring_begin(struct worker *w)
 	error = iol_init(&w->ring, KEPT_MAX, 0);
 	if (error)
 		return error;
-	files_init(&w->files, w->server->root, &w->ring, &w->stats);
+	files_init(&w->files, w->server->root, w->server->options->file_valid, &w->ring,
+		   &w->stats);
 	return 0;
 }
 

@@ -43,6 +43,8 @@ struct worker {
 	bool			draining;
 	time_t			drain_until;
 	TAILQ_HEAD(, conn)	conns;
+	struct conn		*spare;		/* see conn_free() */
+	unsigned int		nr_spare;
 	TAILQ_HEAD(conn_queue, conn) waiting[WAIT_NR];
 };
 
