@@ -21,6 +21,29 @@ kill $pid 2> /dev/null
 wait $pid || { echo "# exit status $?"; echo "not ok 1000 - the server ends well"; status=1; }
 sed 's/^/# /' "$work/server"
 
+# What --file-valid allows to be believed is, and no longer.
+echo first > "$work/www/valid.txt"
+"$server" --root "$work/www" --bind 127.0.0.1 --port 8082 --threads 1 --file-valid 10 \
+	2>> "$work/server" &
+pid=$!
+seen()
+{
+	curl --silent --retry 5 --retry-connrefused --max-time 10 http://127.0.0.1:8082/valid.txt
+}
+at_first=$(seen)
+echo second > "$work/www/valid.new" && mv "$work/www/valid.new" "$work/www/valid.txt"
+soon=$(seen)
+sleep 11
+later=$(seen)
+if [ "$at_first $soon $later" = "first first second" ]; then
+	echo "ok 1002 - a file is believed for --file-valid seconds"
+else
+	echo "# at first \"$at_first\", soon \"$soon\", later \"$later\""
+	echo "not ok 1002 - a file is believed for --file-valid seconds"
+	status=1
+fi
+kill $pid && wait $pid
+
 left()
 {
 	for name in buffers aggregates nodes slots pools pool_pages file_pages; do
