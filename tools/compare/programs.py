@@ -134,7 +134,7 @@ MM = (
     ("gup_test", "-u -n 1 -m 16", 60), ("gup_test", "-a -n 1 -m 16", 60),
     ("gup_test", "-L -S -w -n 123 -m 16", 60),
     ("gup_test", "-ct -F 0x1 0 19 0x1000", 60), ("gup_longterm", "", 180),
-    ("uffd-unit-tests", "", 480), ("uffd-stress", "anon 8 4", 120),
+    ("uffd-unit-tests", "", 600), ("uffd-stress", "anon 8 4", 120),
     ("uffd-stress", "shmem 8 4", 120), ("uffd-stress", "shmem-private 8 4", 120),
     ("uffd-wp-mremap", "", 90), ("mlock-random-test", "", 60), ("mlock2-tests", "", 60),
     ("mrelease_test", "", 60), ("mremap_test", "", 180), ("mremap_dontunmap", "", 60),
