@@ -111,7 +111,8 @@ static int write_test_init(struct kunit *test)
 	t->file.f_mapping = mapping;
 
 	iolite_agg_init(&t->agg);
-	KUNIT_ASSERT_EQ(test, iolite_pool_create(current_user(), IOLITE_POOL_PAGES, 0, &t->pool), 0);
+	KUNIT_ASSERT_EQ(test, 0,
+			iolite_pool_create(current_user(), IOLITE_POOL_PAGES, 0, &t->pool));
 	page.iov_base = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
 	page.iov_len = PAGE_SIZE;
 	KUNIT_ASSERT_NOT_NULL(test, page.iov_base);
