@@ -314,12 +314,15 @@ FAULT_TEST(join)
 /* No allocation of this task of more than a page succeeds, the page cache's included */
 static void fail_large(bool on)
 {
+	/* Off first: without the order, or for all tasks, everything would fail. */
+	write_file(INJECT "fail_page_alloc/probability", "0");
+	write_file("/proc/self/make-it-fail", on ? "1" : "0");
 	write_file(INJECT "fail_page_alloc/ignore-gfp-highmem", on ? "N" : "Y");
 	write_file(INJECT "fail_page_alloc/min-order", on ? "1" : "0");
 	write_file(INJECT "fail_page_alloc/task-filter", on ? "Y" : "N");
 	write_file(INJECT "fail_page_alloc/times", on ? "-1" : "1");
-	write_file(INJECT "fail_page_alloc/probability", on ? "100" : "0");
-	write_file("/proc/self/make-it-fail", on ? "1" : "0");
+	if (on)
+		write_file(INJECT "fail_page_alloc/probability", "100");
 }
 
 FIXTURE(large) {

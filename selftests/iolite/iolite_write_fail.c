@@ -425,7 +425,10 @@ FIXTURE(memory) {
 	char what[256];
 };
 
-FS_VARIANTS(memory);
+FIXTURE_VARIANT(memory) { enum fs fs; };
+FIXTURE_VARIANT_ADD(memory, tmpfs) { .fs = FS_TMPFS };
+FIXTURE_VARIANT_ADD(memory, ext4) { .fs = FS_EXT4 };
+FIXTURE_VARIANT_ADD(memory, xfs) { .fs = FS_XFS };
 FIXTURE_VARIANT_ADD(memory, btrfs) { .fs = FS_BTRFS };
 
 static const char * const kinds[] = { "failslab", "fail_page_alloc" };
@@ -517,7 +520,7 @@ FIXTURE_TEARDOWN(memory)
 	free(self->seen);
 }
 
-enum before { HOLE, COLD, CLEAN, DIRTY, NR_BEFORE };
+enum before { HOLE, CLEAN, DIRTY };
 
 static void prepare(struct _test_data_memory *self, int state)
 {
@@ -529,8 +532,6 @@ static void prepare(struct _test_data_memory *self, int state)
 	fill_pattern(self->other, SIZE, 32);
 	if (pwrite(self->fd, self->other, SIZE, 0) != SIZE)
 		abort();
-	if (state == COLD)
-		fs_cold(self->fd);
 	if (state == CLEAN)
 		fsync(self->fd);
 }
@@ -585,7 +586,7 @@ static void fail_each(struct __test_metadata *_metadata, struct _test_data_memor
 		int large;							\
 										\
 		for (large = 0; large < 2; large++) {				\
-			fail_each(_metadata, self, "failslab", 64, state, large); \
+			fail_each(_metadata, self, "failslab", 128, state, large); \
 			fail_each(_metadata, self, "fail_page_alloc", 1, state, large); \
 		}								\
 		inject_no_more();						\
@@ -598,7 +599,6 @@ static void fail_each(struct __test_metadata *_metadata, struct _test_data_memor
 	}
 
 MEMORY_TEST(a_hole, HOLE)
-MEMORY_TEST(what_is_not_cached, COLD)
 MEMORY_TEST(what_is_clean, CLEAN)
 MEMORY_TEST(what_is_dirty, DIRTY)
 
