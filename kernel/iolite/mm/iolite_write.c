@@ -111,13 +111,17 @@ bool __iolite_is_source(struct folio *folio)
 EXPORT_SYMBOL_GPL(__iolite_is_source);
 
 /**
- * iolite_wrote_in_place - bytes of a file were to be copied from where they are
- * @bytes: how many
+ * iolite_memcpy - copy bytes, unless they are in their place already
+ * @to: memory, of a file if the task writes one by reference
+ * @from: other memory, or the same
+ * @len: bytes
  */
-void iolite_wrote_in_place(size_t bytes)
+void iolite_memcpy(void *to, const void *from, size_t len)
 {
-	if (current->iolite_write)
-		current->iolite_write->by_ref += bytes;
+	if (likely(to != from))
+		memcpy(to, from, len);
+	else if (current->iolite_write)
+		current->iolite_write->by_ref += len;
 }
 
 /* The source of @index, if it is a chunk of a suitable size that can be had. */
@@ -290,15 +294,14 @@ struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool n
 /**
  * iolite_write_source - iolite_write_begin() for a sealed folio of tmpfs
  * @foliop: the folio, and in exchange what took its place
- * @len: bytes that are going to be written
  *
  * Return: 0, or an error with the folio unlocked and put.
  */
-int iolite_write_source(struct folio **foliop, size_t len)
+int iolite_write_source(struct folio **foliop)
 {
-	struct folio *folio;
+	struct folio *folio = *foliop;
 
-	folio = iolite_write_begin(*foliop, FGF_GET_ORDER(fgf_set_order(len)), false);
+	folio = iolite_write_begin(folio, mapping_max_folio_order(folio->mapping), false);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 	*foliop = folio;
