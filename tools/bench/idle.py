@@ -73,7 +73,8 @@ def run(lab):
     for cell in results[WITH]:
         path, fs = cell
         on_network = fs == "lo" or "send" in path
-        costs = {m: labs.median(results[m][cell]) for m in results}
+        # The clock ticks in about every second round.
+        costs = {m: min(results[m][cell]) for m in results}
         for mechanism, rounds in results.items():
             rounds = rounds[cell]
             lab.add(mechanism=mechanism, path=path, fs=None if fs == "lo" else fs,

@@ -18,6 +18,7 @@
 #include <linux/fs.h>
 #include <linux/iolite.h>
 #include <linux/iolite_write.h>
+#include <linux/iov_iter.h>
 #include <linux/migrate.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
@@ -110,18 +111,31 @@ bool __iolite_is_source(struct folio *folio)
 }
 EXPORT_SYMBOL_GPL(__iolite_is_source);
 
-/**
- * iolite_memcpy - copy bytes, unless they are in their place already
- * @to: memory, of a file if the task writes one by reference
- * @from: other memory, or the same
- * @len: bytes
- */
-void iolite_memcpy(void *to, const void *from, size_t len)
+static size_t iolite_copy_step(void *from, size_t progress, size_t len, void *to, void *unused)
 {
-	if (likely(to != from))
-		memcpy(to, from, len);
-	else if (current->iolite_write)
+	if (from == to + progress)
 		current->iolite_write->by_ref += len;
+	else
+		memcpy(to + progress, from, len);
+	return 0;
+}
+
+/**
+ * iolite_copy_folio - copy_folio_from_iter_atomic() of what is written by reference
+ * @folio: of the page cache, locked
+ * @offset: in @folio
+ * @bytes: how many
+ * @i: of bvecs; is advanced
+ *
+ * Leaves out what is in its place already, and counts it.
+ *
+ * Return: @bytes, or what is left of @i.
+ */
+size_t iolite_copy_folio(struct folio *folio, size_t offset, size_t bytes, struct iov_iter *i)
+{
+	bytes = min(bytes, iov_iter_count(i));
+	return bytes ? iterate_bvec(i, bytes, folio_address(folio) + offset, NULL,
+				    iolite_copy_step) : 0;
 }
 
 /* The source of @index, if it is a chunk of a suitable size that can be had. */

@@ -9,18 +9,14 @@
 #include <linux/iolite_cow.h>
 #include <linux/sched.h>
 
+struct iov_iter;
+
 struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool nowait);
 struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 				   unsigned int order, gfp_t gfp);
 bool __iolite_is_source(struct folio *folio);
 int iolite_write_source(struct folio **foliop);
-
-/* From memory of the kernel, for what may be written to a file */
-#ifdef CONFIG_IOLITE
-void iolite_memcpy(void *to, const void *from, size_t len);
-#else
-#define iolite_memcpy(to, from, len)	memcpy(to, from, len)
-#endif
+size_t iolite_copy_folio(struct folio *folio, size_t offset, size_t bytes, struct iov_iter *i);
 
 static inline bool iolite_task_writes(void)
 {
