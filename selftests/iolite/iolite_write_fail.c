@@ -571,8 +571,8 @@ static void fail_each(struct __test_metadata *_metadata, struct _test_data_memor
 		EXPECT_SAME(self->data, self->seen, SIZE);
 		op_free(&self->r, 0, 1);
 		/* grows, as there are so many */
-		if (space >= 20 * step)
-			space += space / 8 / step * step;
+		if (space >= 10 * step)
+			space += space / 4 / step * step;
 		if (left)
 			break;
 	}
