@@ -43,6 +43,7 @@ static void field_done(struct request *req)
 	}
 	req->name.len = 0;
 	req->value.len = 0;
+	req->has_value = false;
 }
 
 static int on_url(http_parser *parser, const char *at, size_t len)
@@ -60,7 +61,7 @@ static int on_field(http_parser *parser, const char *at, size_t len)
 	req->has_target = true;
 	if (req->head)		/* a trailer of the body: nobody asked for it */
 		return 0;
-	if (req->value.len)
+	if (req->has_value)
 		field_done(req);
 	extend(req, &req->name, at, len);
 	return 0;
@@ -70,8 +71,10 @@ static int on_value(http_parser *parser, const char *at, size_t len)
 {
 	struct request *req = parser->data;
 
-	if (!req->head)
+	if (!req->head) {
+		req->has_value = true;
 		extend(req, &req->value, at, len);
+	}
 	return 0;
 }
 

@@ -34,6 +34,7 @@ struct request {
 	struct request_span	target;
 	struct request_span	name;		/* of the header field that is being read */
 	struct request_span	value;
+	bool			has_value;	/* even an empty one */
 	struct request_span	fields[FIELD_NR];
 	unsigned int		seen[FIELD_NR];	/* times that the field occurred */
 	unsigned int		nr_fields;

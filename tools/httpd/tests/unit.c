@@ -286,6 +286,10 @@ static void test_requests(void)
 		  "GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", 1, 0),
 		R("half a request", "GET /x HTTP/1.1\r\nHost: a\r\n", 0, 0),
 		R("no Host", "GET /x HTTP/1.1\r\n\r\n", -400, 0),
+		R("a field without a value, then Host", "GET /x HTTP/1.1\r\nA:\r\nHost: a\r\n\r\n",
+		  1, 0),
+		R("two Hosts, one behind a field without a value",
+		  "GET /x HTTP/1.1\r\nHost: a\r\nA: \r\nHost: b\r\n\r\n", -400, 0),
 		R("two Hosts", "GET /x HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", -400, 0),
 		R("length and chunks", "GET /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
 		  "Transfer-Encoding: chunked\r\n\r\n", -400, 0),
