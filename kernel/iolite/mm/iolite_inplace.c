@@ -106,8 +106,13 @@ bool iolite_sg_sealed(struct scatterlist *sg, size_t len, unsigned long ip)
 {
 	while (sg && len) {
 		size_t part = min_t(size_t, sg->length, len);
+		bool sealed;
 
-		if (part && unlikely(iolite_range_sealed(sg_page(sg), sg->offset, part)))
+		if (likely(sg->offset + part <= PAGE_SIZE))
+			sealed = part && folio_test_sealed(page_folio(sg_page(sg)));
+		else
+			sealed = iolite_range_sealed(sg_page(sg), sg->offset, part);
+		if (unlikely(sealed))
 			return iolite_refuse_inplace(ip);
 		len -= part;
 		if (len)

@@ -18,7 +18,6 @@
 #include <linux/fs.h>
 #include <linux/iolite.h>
 #include <linux/iolite_write.h>
-#include <linux/iov_iter.h>
 #include <linux/migrate.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
@@ -111,31 +110,27 @@ bool __iolite_is_source(struct folio *folio)
 }
 EXPORT_SYMBOL_GPL(__iolite_is_source);
 
-static size_t iolite_copy_step(void *from, size_t progress, size_t len, void *to, void *unused)
-{
-	if (from == to + progress)
-		current->iolite_write->by_ref += len;
-	else
-		memcpy(to + progress, from, len);
-	return 0;
-}
-
 /**
- * iolite_copy_folio - copy_folio_from_iter_atomic() of what is written by reference
+ * iolite_copy_to_itself - copy_folio_from_iter_atomic() of what is in its place already
  * @folio: of the page cache, locked
  * @offset: in @folio
  * @bytes: how many
- * @i: of bvecs; is advanced
+ * @i: of bvecs; is advanced. What of it lies in one folio is one bvec.
  *
- * Leaves out what is in its place already, and counts it.
- *
- * Return: @bytes, or what is left of @i.
+ * Return: how many bytes there was no need to copy, and are counted; 0 to copy.
  */
-size_t iolite_copy_folio(struct folio *folio, size_t offset, size_t bytes, struct iov_iter *i)
+size_t iolite_copy_to_itself(struct folio *folio, size_t offset, size_t bytes,
+			     struct iov_iter *i)
 {
 	bytes = min(bytes, iov_iter_count(i));
-	return bytes ? iterate_bvec(i, bytes, folio_address(folio) + offset, NULL,
-				    iolite_copy_step) : 0;
+	if (!bytes || i->iov_offset >= i->bvec->bv_len ||
+	    page_address(i->bvec->bv_page) + i->bvec->bv_offset + i->iov_offset !=
+	    folio_address(folio) + offset)
+		return 0;
+	bytes = min_t(size_t, bytes, i->bvec->bv_len - i->iov_offset);
+	current->iolite_write->by_ref += bytes;
+	iov_iter_advance(i, bytes);
+	return bytes;
 }
 
 /* The source of @index, if it is a chunk of a suitable size that can be had. */
@@ -185,18 +180,20 @@ struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 				   unsigned int order, gfp_t gfp)
 {
 	struct iolite_buf *buf;
-	pgoff_t end;
 
 	buf = iolite_suitable(mapping, index, mapping_min_folio_order(mapping), order);
 	if (!buf)
 		return NULL;
 	/* What is cached of the rest must go. */
 	if (folio_test_large(buf->folio)) {
-		end = index + folio_nr_pages(buf->folio) - 1;
-		invalidate_mapping_pages(mapping, index, end);
-		if (filemap_range_has_page(mapping, (loff_t)index << PAGE_SHIFT,
-					   ((loff_t)(end + 1) << PAGE_SHIFT) - 1))
-			return NULL;
+		loff_t start = (loff_t)index << PAGE_SHIFT;
+		loff_t last = start + folio_size(buf->folio) - 1;
+
+		if (filemap_range_has_page(mapping, start, last)) {
+			invalidate_mapping_pages(mapping, index, last >> PAGE_SHIFT);
+			if (filemap_range_has_page(mapping, start, last))
+				return NULL;
+		}
 	}
 	return iolite_take(buf, gfp & GFP_RECLAIM_MASK);
 }
@@ -290,10 +287,16 @@ static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bo
  */
 struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool nowait)
 {
-	if (current->iolite_write) {
-		struct iolite_buf *buf = iolite_source(folio->mapping, folio_pos(folio));
+	struct iolite_write *write = current->iolite_write;
+
+	if (write) {
+		struct iolite_buf *buf = write->last;
 		struct folio *source;
 
+		/* A chunk is in one place only, and stays where it was taken for. */
+		if (buf && buf->folio == folio)
+			return folio;
+		buf = iolite_source(folio->mapping, folio_pos(folio));
 		if (buf && buf->folio == folio) {
 			iolite_take_turn(buf, folio_test_dirty(folio));
 			return folio;

@@ -16,7 +16,8 @@ struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 				   unsigned int order, gfp_t gfp);
 bool __iolite_is_source(struct folio *folio);
 int iolite_write_source(struct folio **foliop);
-size_t iolite_copy_folio(struct folio *folio, size_t offset, size_t bytes, struct iov_iter *i);
+size_t iolite_copy_to_itself(struct folio *folio, size_t offset, size_t bytes,
+			     struct iov_iter *i);
 
 static inline bool iolite_task_writes(void)
 {
