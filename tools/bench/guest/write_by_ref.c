@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <linux/magic.h>
@@ -181,6 +182,7 @@ int main(int argc, char **argv)
 	unsigned int j, k, round;
 	char path[4096];
 	struct statfs fs;
+	struct stat st;
 	int i, ret;
 	size_t n;
 
@@ -206,7 +208,11 @@ int main(int argc, char **argv)
 		make_source(argv[i]);
 		if (statfs(argv[i], &fs))
 			err(1, "%s", argv[i]);
-		folio_max = fs.f_type == TMPFS_MAGIC ? 4 * KIB : MOST_OF_FOLIO;
+		/* tmpfs says so if it has larger ones */
+		if (fstat(source, &st))
+			err(1, "fstat");
+		folio_max = fs.f_type == TMPFS_MAGIC && st.st_blksize == 4 * KIB ?
+			    4 * KIB : MOST_OF_FOLIO;
 		snprintf(path, sizeof(path), "%s/target", argv[i]);
 		for (j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++) {
 			size_t total = sizes[j] < MIB ? MIB : sizes[j];
