@@ -8,7 +8,6 @@
 #include <linux/iolite_inplace.h>
 #include <linux/once_lite.h>
 #include <linux/printk.h>
-#include <linux/scatterlist.h>
 #include <linux/skbuff.h>
 
 #ifdef CONFIG_IOLITE_FAULT_INJECTION
@@ -94,25 +93,19 @@ static bool iolite_range_sealed(struct page *page, size_t offset, size_t len)
 }
 
 /**
- * iolite_sg_sealed - iolite_page_sealed() for the destination of a request
- * @sg: scatterlist
- * @len: bytes of it that may be written; it is not looked at beyond, as
- *	scatterlists without an end mark have been seen
+ * __iolite_sg_sealed - the way of iolite_sg_sealed() that needs no luck
+ * @sg: scatterlist, or NULL
+ * @len: bytes of it that may be written
  * @ip: who asked for that
  *
  * Return: whether any page must not be written to.
  */
-bool iolite_sg_sealed(struct scatterlist *sg, size_t len, unsigned long ip)
+bool __iolite_sg_sealed(struct scatterlist *sg, size_t len, unsigned long ip)
 {
 	while (sg && len) {
 		size_t part = min_t(size_t, sg->length, len);
-		bool sealed;
 
-		if (likely(sg->offset + part <= PAGE_SIZE))
-			sealed = part && folio_test_sealed(page_folio(sg_page(sg)));
-		else
-			sealed = iolite_range_sealed(sg_page(sg), sg->offset, part);
-		if (unlikely(sealed))
+		if (part && unlikely(iolite_range_sealed(sg_page(sg), sg->offset, part)))
 			return iolite_refuse_inplace(ip);
 		len -= part;
 		if (len)
@@ -120,4 +113,4 @@ bool iolite_sg_sealed(struct scatterlist *sg, size_t len, unsigned long ip)
 	}
 	return false;
 }
-EXPORT_SYMBOL_GPL(iolite_sg_sealed);
+EXPORT_SYMBOL_GPL(__iolite_sg_sealed);

@@ -13,14 +13,14 @@
 
 #include <linux/instruction_pointer.h>
 #include <linux/mm.h>
+#include <linux/scatterlist.h>
 
-struct scatterlist;
 struct sk_buff;
 
 #ifdef CONFIG_IOLITE
 bool iolite_refuse_inplace(unsigned long ip);
 bool iolite_skb_sealed(const struct sk_buff *skb, unsigned long ip);
-bool iolite_sg_sealed(struct scatterlist *sg, size_t len, unsigned long ip);
+bool __iolite_sg_sealed(struct scatterlist *sg, size_t len, unsigned long ip);
 
 /**
  * iolite_page_sealed - may a page not be written to in place?
@@ -32,6 +32,28 @@ bool iolite_sg_sealed(struct scatterlist *sg, size_t len, unsigned long ip);
 static inline bool iolite_page_sealed(struct page *page, unsigned long ip)
 {
 	return unlikely(folio_test_sealed(page_folio(page))) && iolite_refuse_inplace(ip);
+}
+
+/**
+ * iolite_sg_sealed - iolite_page_sealed() for the destination of a request
+ * @sg: scatterlist, or NULL
+ * @len: bytes of it that may be written; it is not looked at beyond, as
+ *	scatterlists without an end mark have been seen
+ * @ip: who asked for that
+ *
+ * Return: whether any page must not be written to.
+ */
+static inline bool iolite_sg_sealed(struct scatterlist *sg, size_t len, unsigned long ip)
+{
+	/* Most are in the first entry, and that is in one folio. */
+	if (sg && len && len <= sg->length) {
+		struct page *page = sg_page(sg);
+		struct folio *folio = page_folio(page);
+
+		if (likely(page == &folio->page && sg->offset + len <= folio_size(folio)))
+			return unlikely(folio_test_sealed(folio)) && iolite_refuse_inplace(ip);
+	}
+	return __iolite_sg_sealed(sg, len, ip);
 }
 #else
 /* No functions, so that nothing is left even of labels. */
