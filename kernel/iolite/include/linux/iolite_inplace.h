@@ -45,14 +45,9 @@ static inline bool iolite_page_sealed(struct page *page, unsigned long ip)
  */
 static inline bool iolite_sg_sealed(struct scatterlist *sg, size_t len, unsigned long ip)
 {
-	/* Most are in the first entry, and that is in one folio. */
-	if (sg && len && len <= sg->length) {
-		struct page *page = sg_page(sg);
-		struct folio *folio = page_folio(page);
-
-		if (likely(page == &folio->page && sg->offset + len <= folio_size(folio)))
-			return unlikely(folio_test_sealed(folio)) && iolite_refuse_inplace(ip);
-	}
+	/* Most are in the first entry, and in one page. */
+	if (sg && len && len <= sg->length && sg->offset + len <= PAGE_SIZE)
+		return iolite_page_sealed(sg_page(sg), ip);
 	return __iolite_sg_sealed(sg, len, ip);
 }
 #else
