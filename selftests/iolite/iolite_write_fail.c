@@ -412,6 +412,78 @@ TEST_F_TIMEOUT(device, is_full_from_the_first, 120)
 	EXPECT_NOTHING_LEFT();
 }
 
+/* What a failed write leaves of the last page is what was there, and not of the chunk */
+TEST_F_TIMEOUT(device, is_full_where_the_file_ends_in_a_page, 60)
+{
+	const off_t end = 2 * PAGE + 100;
+	int ours;
+
+	ASSERT_EQ(0, ftruncate(self->fd, end));
+	ASSERT_EQ(0, fsync(self->fd));
+	ASSERT_EQ(0, leave_room(0));
+	ASSERT_EQ(PAGE, op_alloc(&self->r, 0, self->pages, self->data, PAGE));
+	ours = write_at(&self->r, 0, self->fd, 2 * PAGE);
+	TH_LOG("%d", ours);
+	memset(self->other, 0, SIZE);
+	if (ours > 0)
+		memcpy(self->other + 2 * PAGE, self->data, ours);
+	ASSERT_EQ(PAGE, agg_bytes(&self->r, 0, self->seen, PAGE));
+	EXPECT_SAME(self->data, self->seen, PAGE);
+	EXPECT_FILE(self->other, ours > 0 ? 3 * PAGE : end);
+	EXPECT_NOTHING_LEFT();
+}
+
+#define FOLIO	(4 * PAGE)
+#define FILES	16
+
+/* A file whose last folio has a block that is missing, as read-ahead has it in the cache */
+static int file_with_a_hole(unsigned int nr, const char *bytes)
+{
+	off_t base = (nr + 1) * 2 * FOLIO, pos;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), MNT "/file%u", nr);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+
+	for (pos = 0; pos < base + 3 * PAGE; pos += PAGE)
+		if (pos != base + PAGE && pwrite(fd, bytes, PAGE, pos) != PAGE)
+			return -1;
+	return pwrite(fd, bytes, 100, pos) == 100 && !fs_cold(fd) ? fd : -1;
+}
+
+/*
+ * ext4 finds no block for a part of a large folio, truncates the file, and clears the
+ * rest of what became a folio of its own: not of a chunk, which would fit there now.
+ */
+TEST_F_TIMEOUT(device, is_full_in_a_folio_beyond_the_end, 120)
+{
+	int fds[FILES], i, failed = 0;
+	char page[PAGE];
+	off_t pos;
+
+	for (i = 0; i < FILES; i++) {
+		fds[i] = file_with_a_hole(i, self->other);
+		ASSERT_GE(fds[i], 0);
+	}
+	ASSERT_EQ(0, leave_room(0));
+	for (i = 0; i < FILES; i++) {
+		for (pos = 0; pread(fds[i], page, PAGE, pos) > 0; pos += PAGE)
+			;
+		ASSERT_EQ(FOLIO, op_alloc(&self->r, 0, self->pages, self->data, FOLIO));
+		failed += write_at(&self->r, 0, fds[i], (i + 1) * 2 * FOLIO) < FOLIO;
+		ASSERT_EQ(FOLIO, agg_bytes(&self->r, 0, self->seen, FOLIO));
+		ASSERT_TRUE(same_bytes(self->data, self->seen, FOLIO));
+		fsync(fds[i]);
+		ASSERT_EQ(FOLIO, agg_bytes(&self->r, 0, self->seen, FOLIO));
+		ASSERT_TRUE(same_bytes(self->data, self->seen, FOLIO));
+		op_free(&self->r, 0, 1);
+		close(fds[i]);
+	}
+	TH_LOG("%d of %d writes failed", failed, FILES);
+	EXPECT_NOTHING_LEFT();
+}
+
 /* ---- Memory that cannot be had ---- */
 
 #define INJECT	"/sys/kernel/debug/"

@@ -38,6 +38,8 @@
  * @at: where in @agg @slice begins, or U64_MAX if it was not set yet
  * @slice: the one that was asked for last
  * @last: the chunk that was taken for the page cache, or found there, last; @agg holds it
+ * @last_at: where in @agg @last begins
+ * @last_by_ref: bytes of @last in @by_ref
  * @turn: of @last, this write's
  * @over_dirty: @last took the place of a dirty folio, or was dirty
  * @by_ref: bytes that did not have to be copied
@@ -52,12 +54,17 @@ struct iolite_write {
 	u64			at;
 	struct iolite_slice	slice;
 	struct iolite_buf	*last;
+	u64			last_at;
+	size_t			last_by_ref;
 	u8			turn;
 	bool			over_dirty;
 	size_t			by_ref;
 };
 
-/* The buffer that is a whole folio and goes to @pos of the file, or NULL. */
+/*
+ * The chunk that goes to @pos of the file as a whole, or NULL. What was read from a file
+ * is copied, also to where it came from: it has no turns with who made the chunk.
+ */
 static struct iolite_buf *iolite_source(struct address_space *mapping, loff_t pos)
 {
 	struct iolite_write *write = current->iolite_write;
@@ -75,7 +82,8 @@ static struct iolite_buf *iolite_source(struct address_space *mapping, loff_t po
 		write->at = at;
 		iolite_agg_iter_next(&write->it, &write->slice);
 	}
-	if (slice->off || slice->buf->offset || slice->len != folio_size(slice->buf->folio))
+	if (slice->buf->origin != IOLITE_POOL || slice->off || slice->buf->offset ||
+	    slice->len != folio_size(slice->buf->folio))
 		return NULL;
 	return slice->buf;
 }
@@ -92,6 +100,8 @@ static void iolite_take_turn(struct iolite_buf *buf, bool over_dirty)
 	if (write->last == buf)
 		return;
 	write->last = buf;
+	write->last_at = write->at;
+	write->last_by_ref = 0;
 	write->turn = ++buf->turn;
 	write->over_dirty = over_dirty;
 }
@@ -129,6 +139,7 @@ size_t iolite_copy_to_itself(struct folio *folio, size_t offset, size_t bytes,
 		return 0;
 	bytes = min_t(size_t, bytes, i->bvec->bv_len - i->iov_offset);
 	current->iolite_write->by_ref += bytes;
+	current->iolite_write->last_by_ref += bytes;
 	iov_iter_advance(i, bytes);
 	return bytes;
 }
@@ -140,7 +151,7 @@ static struct iolite_buf *iolite_suitable(struct address_space *mapping, pgoff_t
 	struct iolite_buf *buf = iolite_source(mapping, (loff_t)index << PAGE_SHIFT);
 	struct folio *folio;
 
-	if (!buf || buf->origin != IOLITE_POOL || READ_ONCE(buf->given))
+	if (!buf || READ_ONCE(buf->given))
 		return NULL;
 	/* ext4 may have begun to journal the file's data. */
 	if (!mapping_iolite(mapping))
@@ -402,6 +413,25 @@ static void iolite_forget_source(struct iolite_write *write)
 }
 
 /**
+ * __iolite_write_failed - the file system is going to undo a part of a write
+ *
+ * To do so it looks folios up for writing, and clears what it finds, which must not be
+ * the aggregate's. If the part was a chunk, what was there before comes back now: it
+ * could not be told apart any more when the call is over. What the call still writes
+ * is copied.
+ *
+ * Context: nothing but the inode is locked. May sleep.
+ */
+void __iolite_write_failed(void)
+{
+	struct iolite_write *write = current->iolite_write;
+
+	current->iolite_write = NULL;
+	if (write->last && write->at == write->last_at)
+		iolite_forget_source(write);
+}
+
+/**
  * iolite_write_iter - write an aggregate to a file
  * @iocb: file, position and flags, of the synchronous kind
  * @iter: the bytes
@@ -440,8 +470,11 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 	ret = iocb->ki_filp->f_op->write_iter(iocb, iter);
 	current->iolite_write = NULL;
 
-	if (write.last && ret != len)
+	if (write.last && ret != len) {
+		if (write.last_at + folio_size(write.last->folio) > start + max_t(ssize_t, ret, 0))
+			write.by_ref -= write.last_by_ref;
 		iolite_forget_source(&write);
+	}
 	if (ret > 0 && iocb->ki_flags & IOCB_DIRECT) {
 		iolite_stat_add(IOLITE_STAT_DIRECT_BYTES, ret);
 	} else if (ret > 0) {

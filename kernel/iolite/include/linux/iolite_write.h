@@ -16,6 +16,7 @@ struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 				   unsigned int order, gfp_t gfp);
 bool __iolite_is_source(struct folio *folio);
 int iolite_write_source(struct folio **foliop);
+void __iolite_write_failed(void);
 size_t iolite_copy_to_itself(struct folio *folio, size_t offset, size_t bytes,
 			     struct iov_iter *i);
 
@@ -54,6 +55,17 @@ static inline struct folio *iolite_take_source(struct address_space *mapping, pg
 					       unsigned int order, gfp_t gfp)
 {
 	return iolite_task_writes() ? __iolite_take_source(mapping, index, order, gfp) : NULL;
+}
+
+/**
+ * iolite_write_failed - the file system is going to undo a part of a write
+ *
+ * Called before it looks for what to undo, with nothing locked but the inode.
+ */
+static inline void iolite_write_failed(void)
+{
+	if (iolite_task_writes())
+		__iolite_write_failed();
 }
 
 /**
