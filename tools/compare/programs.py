@@ -144,11 +144,11 @@ MM = (
     ("protection_keys_64", "", 120), ("soft-dirty", "", 120), ("pagemap_ioctl", "", 240),
     ("pfnmap", "", 60), ("cow", "", 300), ("khugepaged", "all:shmem", 240),
     ("khugepaged", "all:file $fs/xfs", 360), ("split_huge_page_test", "$fs/xfs", 240),
-    ("transhuge-stress", "-d 2", 90), ("folio_split_race_test", "", 120), ("mkdirty", "", 60),
+    ("transhuge-stress", "-d 2", 90), ("folio_split_race_test", "", 300), ("mkdirty", "", 60),
     ("mdwe_test", "", 60), ("mseal_test", "", 60), ("rmap", "", 120), ("memory-failure", "", 120),
     ("prctl_thp_disable", "", 60), ("compaction_test", "", 120), ("migration", "", 120),
     ("hugetlb-madvise", "", 60), ("hugetlb_dio", "", 60), ("hugetlb-mmap", "", 60),
-    ("hugetlb_fault_after_madv", "", 60), ("thuge-gen", "", 60), ("on-fault-limit", "", 30),
+    ("hugetlb_fault_after_madv", "", 240), ("thuge-gen", "", 60), ("on-fault-limit", "", 30),
 )
 
 # Directories of tests whose programs all run as they are
@@ -175,7 +175,8 @@ NET = (
 
 NET_LIMIT = 150
 WHOLE_LIMIT = 90
-SLOW = {"epoll_wakeup_test": 240}
+SLOW = {"epoll_wakeup_test": 240, "tls": 900, "unicast_extensions.sh": 300,
+        "tcp_fastopen_backup_key.sh": 300, "cmsg_so_priority.sh": 300}
 # These measure for as long as they are let.
 LEFT_OUT = ("filesystems/file_stressor", "proc/proc-maps-race", "pipe/pipe_bench")
 
@@ -190,7 +191,7 @@ def selftests(installed):
         if directory in WHOLE and f"{directory}/{name}" not in LEFT_OUT:
             yield selftest(directory, name, f"./{name}", SLOW.get(name, WHOLE_LIMIT))
     for name in NET:
-        yield selftest("net", name, f"./{name}", NET_LIMIT)
+        yield selftest("net", name, f"./{name}", SLOW.get(name, NET_LIMIT))
 
 
 def selftest(directory, called, command, limit):
