@@ -42,12 +42,9 @@ static bool shell(const char *format, const char *arg)
 	return system(command) == 0;
 }
 
-static bool fs_on(const char *type)
+static bool fs_on(const char *options)
 {
-	char format[64];
-
-	snprintf(format, sizeof(format), "mount -t %s -o loop %%s " MNT, type);
-	return shell(format, IMAGE);
+	return shell("mount -o loop,%s " IMAGE " " MNT, options);
 }
 
 static bool fs_off(void)
@@ -56,7 +53,7 @@ static bool fs_off(void)
 }
 
 /* All of the image has memory, so that nothing fails that is not meant to */
-static const char *device_make(const char *type, const char *mkfs)
+static const char *device_make(const char *mkfs, const char *options)
 {
 	int fd;
 
@@ -69,7 +66,7 @@ static const char *device_make(const char *type, const char *mkfs)
 	fd = open(IMAGE, O_RDWR | O_CREAT, 0600);
 	if (fd < 0 || ftruncate(fd, IMAGE_MB * MB) ||
 	    !shell("%s " IMAGE " >/dev/null 2>&1", mkfs) ||
-	    posix_fallocate(fd, 0, IMAGE_MB * MB) || !fs_on(type)) {
+	    posix_fallocate(fd, 0, IMAGE_MB * MB) || !fs_on(options)) {
 		close(fd);
 		return "no mkfs, no loop device or not in the kernel";
 	}
@@ -134,19 +131,24 @@ FIXTURE(device) {
 	char what[256];
 };
 
-FIXTURE_VARIANT(device) { const char *type, *mkfs; };
-FIXTURE_VARIANT_ADD(device, ext4) { "ext4", "mkfs.ext4 -q -F -b 4096 -m 0" };
-FIXTURE_VARIANT_ADD(device, xfs) { "xfs", "mkfs.xfs -q -f --unsupported" };
-FIXTURE_VARIANT_ADD(device, btrfs) { "btrfs", "mkfs.btrfs -q -f" };
+#define MKFS_EXT4	"mkfs.ext4 -q -F -m 0 -b "
+
+FIXTURE_VARIANT(device) { const char *name, *mkfs, *options; };
+FIXTURE_VARIANT_ADD(device, ext4) { "ext4", MKFS_EXT4 "4096", "rw" };
+FIXTURE_VARIANT_ADD(device, ext4_1k) { "ext4_1k", MKFS_EXT4 "1024", "rw" };
+FIXTURE_VARIANT_ADD(device, ext4_nodelalloc) { "ext4_nodelalloc", MKFS_EXT4 "4096", "nodelalloc" };
+FIXTURE_VARIANT_ADD(device, ext4_journal) { "ext4_journal", MKFS_EXT4 "4096", "data=journal" };
+FIXTURE_VARIANT_ADD(device, xfs) { "xfs", "mkfs.xfs -q -f --unsupported", "rw" };
+FIXTURE_VARIANT_ADD(device, btrfs) { "btrfs", "mkfs.btrfs -q -f", "rw" };
 
 FIXTURE_SETUP(device)
 {
 	const char *missing;
 
 	OPEN_RING(&self->r, 8);
-	missing = device_make(variant->type, variant->mkfs);
+	missing = device_make(variant->mkfs, variant->options);
 	if (missing)
-		SKIP(return, "%s: %s", variant->type, missing);
+		SKIP(return, "%s: %s", variant->name, missing);
 	stat_objects_get(&self->before);
 	self->pages = pool_create_flags(&self->r, IOLITE_POOL_PAGES, 0);
 	self->chunks = pool_create(&self->r, 0);
@@ -179,7 +181,7 @@ FIXTURE_TEARDOWN(device)
 	ASSERT_EQ(0, fsync(self->fd));					\
 	close(self->fd);						\
 	ASSERT_TRUE(fs_off());						\
-	ASSERT_TRUE(fs_on(variant->type));				\
+	ASSERT_TRUE(fs_on(variant->options));				\
 	self->fd = open(MNT "/file", O_RDWR);				\
 	ASSERT_GE(self->fd, 0);						\
 	ASSERT_EQ((len), pread_full(self->fd, self->seen, SIZE, 0));	\
@@ -207,8 +209,11 @@ TEST_F_TIMEOUT(device, cannot_be_written_to, 60)
 	int large;
 
 	/* it puts what is overwritten to another place, so nothing was punched out */
-	if (!strcmp(variant->type, "btrfs"))
+	if (!strcmp(variant->name, "btrfs"))
 		SKIP(return, "btrfs does not overwrite in place");
+	/* in the first page of what was punched out is a block of somebody else */
+	if (!strcmp(variant->name, "ext4_1k"))
+		SKIP(return, "a loop device does not tell of writes that end early");
 	for (large = 0; large < 2; large++) {
 		TH_LOG("%s", large ? "chunks" : "pages");
 		ASSERT_EQ(SIZE, pwrite(self->fd, self->other, SIZE, 0));
@@ -267,8 +272,8 @@ TEST_F_TIMEOUT(device, blocks_cannot_be_found, 60)
 	unsigned int i, nr;
 	int image, large;
 
-	if (strcmp(variant->type, "ext4"))
-		SKIP(return, "of ext4");
+	if (strcmp(variant->name, "ext4"))
+		SKIP(return, "of ext4 with blocks of 4 KiB");
 	image = open(IMAGE, O_RDWR);
 	ASSERT_GE(image, 0);
 	saved = xmalloc(MAX_LEAVES * PAGE);
@@ -283,7 +288,7 @@ TEST_F_TIMEOUT(device, blocks_cannot_be_found, 60)
 		nr = leaves_find(image, at, saved, MAX_LEAVES);
 		ASSERT_LT(0, nr);
 		ASSERT_GT(MAX_LEAVES, nr);
-		ASSERT_TRUE(fs_on(variant->type));
+		ASSERT_TRUE(fs_on(variant->options));
 		self->fd = open(MNT "/file", O_RDWR);
 		ASSERT_GE(self->fd, 0);
 
@@ -500,6 +505,8 @@ FIXTURE(memory) {
 FIXTURE_VARIANT(memory) { enum fs fs; };
 FIXTURE_VARIANT_ADD(memory, tmpfs) { .fs = FS_TMPFS };
 FIXTURE_VARIANT_ADD(memory, ext4) { .fs = FS_EXT4 };
+FIXTURE_VARIANT_ADD(memory, ext4_1k) { .fs = FS_EXT4_1K };
+FIXTURE_VARIANT_ADD(memory, ext4_journal) { .fs = FS_EXT4_JOURNAL };
 FIXTURE_VARIANT_ADD(memory, xfs) { .fs = FS_XFS };
 FIXTURE_VARIANT_ADD(memory, btrfs) { .fs = FS_BTRFS };
 
@@ -677,6 +684,8 @@ MEMORY_TEST(what_is_dirty, DIRTY)
 int main(int argc, char **argv)
 {
 	fs_mount_all();
+	fs_mount(FS_EXT4_1K);
+	fs_mount(FS_EXT4_JOURNAL);
 	fs_mount(FS_BTRFS);
 	return test_harness_run(argc, argv);
 }
