@@ -33,7 +33,6 @@ struct iolite_buf *iolite_buf_alloc(enum iolite_origin origin, struct folio *fol
 	buf->origin = origin;
 	buf->sealed = true;
 	buf->given = false;
-	buf->turn = 0;
 	buf->folio = folio;
 	buf->offset = offset;
 	buf->len = len;

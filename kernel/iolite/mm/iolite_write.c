@@ -40,7 +40,6 @@
  * @last: the chunk that was taken for the page cache, or found there, last; @agg holds it
  * @last_at: where in @agg @last begins
  * @last_by_ref: bytes of @last in @by_ref
- * @turn: of @last, this write's
  * @over_dirty: @last took the place of a dirty folio, or was dirty
  * @by_ref: bytes that did not have to be copied
  */
@@ -56,14 +55,14 @@ struct iolite_write {
 	struct iolite_buf	*last;
 	u64			last_at;
 	size_t			last_by_ref;
-	u8			turn;
 	bool			over_dirty;
 	size_t			by_ref;
 };
 
 /*
  * The chunk that goes to @pos of the file as a whole, or NULL. What was read from a file
- * is copied, also to where it came from: it has no turns with who made the chunk.
+ * is copied, also to where it came from: should the write fail, it is not to take out
+ * what somebody else wrote.
  */
 static struct iolite_buf *iolite_source(struct address_space *mapping, loff_t pos)
 {
@@ -88,12 +87,8 @@ static struct iolite_buf *iolite_source(struct address_space *mapping, loff_t po
 	return slice->buf;
 }
 
-/*
- * This write is the last one so far that counts on @buf's folio in the page cache; the
- * folio is locked, or not there yet. Should the write fail, it takes the folio out
- * again, but not from under a later write of the same aggregate.
- */
-static void iolite_take_turn(struct iolite_buf *buf, bool over_dirty)
+/* @buf's folio, which is locked, is in the page cache because of this write, or will be. */
+static void iolite_set_last(struct iolite_buf *buf, bool over_dirty)
 {
 	struct iolite_write *write = current->iolite_write;
 
@@ -102,7 +97,6 @@ static void iolite_take_turn(struct iolite_buf *buf, bool over_dirty)
 	write->last = buf;
 	write->last_at = write->at;
 	write->last_by_ref = 0;
-	write->turn = ++buf->turn;
 	write->over_dirty = over_dirty;
 }
 
@@ -172,7 +166,7 @@ static struct folio *iolite_take(struct iolite_buf *buf, gfp_t gfp)
 	if (!iolite_pool_give(buf, gfp | __GFP_RETRY_MAYFAIL | __GFP_NOWARN))
 		return NULL;
 	folio_mark_uptodate(folio);
-	iolite_take_turn(buf, false);
+	iolite_set_last(buf, false);
 	folio_get(folio);
 	return folio;
 }
@@ -309,7 +303,7 @@ struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool n
 			return folio;
 		buf = iolite_source(folio->mapping, folio_pos(folio));
 		if (buf && buf->folio == folio) {
-			iolite_take_turn(buf, folio_test_dirty(folio));
+			iolite_set_last(buf, folio_test_dirty(folio));
 			return folio;
 		}
 		source = iolite_exchange(folio, order, nowait);
@@ -374,62 +368,85 @@ static bool iolite_can_take(struct kiocb *iocb)
 }
 
 /*
- * The file system gave up on a chunk that it had found or put into the cache,
- * maybe after it had found blocks for a part of it. Readers are to see what was
- * there before.
- *
- * The inode is not locked any more. Who writes something else meanwhile replaces the
- * chunk, as its buffer is held; who writes the same chunk there takes a turn, and what
- * becomes of the chunk is then up to him.
- *
- * A write that had to sleep may come again, or not. It takes out what can be taken
- * without sleeping, and copies if it comes again, as a chunk is given once.
+ * A file system found blocks for some of the folio, and gave up. Those that are new are
+ * zero then, and written back, as they have who knows what on the device.
+ */
+static void iolite_zero_new_blocks(struct folio *folio)
+{
+	struct buffer_head *head = folio_buffers(folio), *bh = head;
+
+	do {
+		if (buffer_dirty(bh))
+			folio_zero_range(folio, bh_offset(bh), bh->b_size);
+		else
+			clear_buffer_uptodate(bh);
+		bh = bh->b_this_page;
+	} while (bh != head);
+	folio_clear_uptodate(folio);
+}
+
+/*
+ * The file system gave up on the chunk that it had found or put into the cache last.
+ * Readers are to see what was there before.
  */
 static void iolite_forget_source(struct iolite_write *write)
 {
-	bool nowait = write->iocb->ki_flags & IOCB_NOWAIT;
 	struct address_space *mapping = write->mapping;
-	struct iolite_buf *buf = write->last;
-	struct folio *folio = buf->folio;
+	struct folio *folio = write->last->folio;
 
+	/* tmpfs does not fail once it has the folio. */
 	if (write->over_dirty || !mapping_can_writeback(mapping))
 		return;
-	if (!folio_trylock(folio)) {
-		if (nowait)
-			return;
-		folio_lock(folio);
-	}
-	if (folio->mapping != mapping || buf->turn != write->turn ||
-	    folio_next_pos(folio) <= write->iocb->ki_pos) {
-		/* it is not what failed, or not this write's any more */
-	} else if (!nowait) {
-		folio_wait_writeback(folio);
+	folio_get(folio);
+	folio_lock(folio);
+	if (folio->mapping != mapping)
+		goto unlock;
+	folio_wait_writeback(folio);
+	if (!folio_test_dirty(folio)) {
 		truncate_inode_folio(mapping, folio);
-	} else if (!folio_test_dirty(folio) && !folio_test_writeback(folio) &&
-		   !folio_mapped(folio)) {
-		folio_unmap_invalidate(mapping, folio, GFP_NOWAIT);
+	} else if (mapping->a_ops->migrate_folio == buffer_migrate_folio &&
+		   folio_buffers(folio)) {
+		/* Without memory for a copy it is written back as it is, and leaves. */
+		folio = iolite_truncate_folio(folio);
+		if (!folio)
+			return;
+		if (!folio_test_sealed(folio))
+			iolite_zero_new_blocks(folio);
 	}
+	/* else a part of it was written, and stays */
+unlock:
 	folio_unlock(folio);
+	folio_put(folio);
 }
 
 /**
- * __iolite_write_failed - the file system is going to undo a part of a write
+ * __iolite_write_failed - what a task writes to a file from @pos on is not going to be there
+ * @pos: what lies before is, or was there already
  *
- * To do so it looks folios up for writing, and clears what it finds, which must not be
- * the aggregate's. If the part was a chunk, what was there before comes back now: it
- * could not be told apart any more when the call is over. What the call still writes
- * is copied.
+ * If a chunk was put there, what was there before comes back. That is done while the
+ * inode is locked: later, others could have made a copy of the chunk, to change a part
+ * of it, and it could not be told apart. The file system may also be going to look up
+ * folios for writing, to clear what it finds, which must not be the aggregate's. So what
+ * the call still writes is copied.
  *
  * Context: nothing but the inode is locked. May sleep.
  */
-void __iolite_write_failed(void)
+void __iolite_write_failed(loff_t pos)
 {
 	struct iolite_write *write = current->iolite_write;
+	loff_t end;
 
 	current->iolite_write = NULL;
-	if (write->last && write->at == write->last_at)
-		iolite_forget_source(write);
+	if (!write->last)
+		return;
+	end = write->iocb->ki_pos + (write->last_at - write->start) +
+	      folio_size(write->last->folio);
+	if (end <= pos)
+		return;
+	write->by_ref -= write->last_by_ref;
+	iolite_forget_source(write);
 }
+EXPORT_SYMBOL_GPL(__iolite_write_failed);
 
 /**
  * iolite_write_iter - write an aggregate to a file
@@ -455,7 +472,6 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 		.start	 = start,
 		.at	 = U64_MAX,
 	};
-	size_t len = iov_iter_count(iter);
 	bool take;
 	ssize_t ret;
 
@@ -463,18 +479,13 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 	if (shmem_mapping(write.mapping))
 		iocb->ki_flags &= ~IOCB_DIRECT;
 	take = iolite_can_take(iocb);
-	if (take && shmem_mapping(write.mapping) && len >= PAGE_SIZE)
-		iolite_seal_targets(iocb, len);
+	if (take && shmem_mapping(write.mapping) && iov_iter_count(iter) >= PAGE_SIZE)
+		iolite_seal_targets(iocb, iov_iter_count(iter));
 	if (take)
 		current->iolite_write = &write;
 	ret = iocb->ki_filp->f_op->write_iter(iocb, iter);
 	current->iolite_write = NULL;
 
-	if (write.last && ret != len) {
-		if (write.last_at + folio_size(write.last->folio) > start + max_t(ssize_t, ret, 0))
-			write.by_ref -= write.last_by_ref;
-		iolite_forget_source(&write);
-	}
 	if (ret > 0 && iocb->ki_flags & IOCB_DIRECT) {
 		iolite_stat_add(IOLITE_STAT_DIRECT_BYTES, ret);
 	} else if (ret > 0) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of writing by reference: a write that fails, and another one of the
- * same aggregate that comes before the first has taken its chunk out of the page
- * cache again. A file system of the test's own lets it come there.
+ * KUnit tests of writing by reference: a write that fails takes its chunk out of the
+ * page cache again (I9), but nothing that was written. A file system of the test's own
+ * fails where it is told to.
  */
 #include <kunit/test.h>
 #include <linux/backing-dev.h>
 #include <linux/fs.h>
 #include <linux/iolite.h>
-#include <linux/iolite_cow.h>
+#include <linux/iolite_write.h>
 #include <linux/pagemap.h>
 #include <linux/sched/user.h>
 #include <linux/uio.h>
@@ -19,12 +19,9 @@ struct write_test {
 	struct file		file;
 	struct backing_dev_info	*bdi;
 	struct iolite_pool	*pool;
-	struct iolite_agg	agg;	/* one page */
-	int			ret[2];	/* what writes come to, the inner one's second */
-	int			depth;
-	bool			nested;
+	struct iolite_agg	agg;	/* two chunks of a page */
+	int			ret[2];	/* what writing them comes to */
 	int			flags;	/* IOCB_* */
-	ssize_t			inner;
 };
 
 static struct file_system_type write_test_type = { .name = "iolite_write_test" };
@@ -37,50 +34,50 @@ static const struct address_space_operations write_test_aops = {
 static ssize_t write_agg(struct write_test *t)
 {
 	struct kiocb kiocb = { .ki_filp = &t->file, .ki_flags = t->flags };
-	struct bio_vec bvec;
+	struct bio_vec bvecs[2];
 	struct iov_iter iter;
 	size_t bytes;
 	unsigned int nr;
 
-	nr = iolite_agg_bvecs(&t->agg, 0, PAGE_SIZE, &bvec, 1, &bytes);
-	iov_iter_bvec(&iter, ITER_SOURCE, &bvec, nr, bytes);
+	nr = iolite_agg_bvecs(&t->agg, 0, 2 * PAGE_SIZE, bvecs, 2, &bytes);
+	iov_iter_bvec(&iter, ITER_SOURCE, bvecs, nr, bytes);
 	return iolite_write_iter(&kiocb, &iter, &t->agg, 0);
 }
 
-/* Another task's write, by this one */
-static void write_inner(struct write_test *t)
-{
-	struct iolite_write *outer = current->iolite_write;
-
-	current->iolite_write = NULL;
-	t->nested = false;
-	t->depth++;
-	t->inner = write_agg(t);
-	t->depth--;
-	current->iolite_write = outer;
-}
-
-static ssize_t write_test_write_iter(struct kiocb *iocb, struct iov_iter *iter)
+static int write_page(struct kiocb *iocb, struct iov_iter *iter, unsigned int index)
 {
 	struct write_test *t = container_of(iocb->ki_filp, struct write_test, file);
-	int ret = t->ret[t->depth];
+	int ret = t->ret[index];
 	struct folio *folio;
 
-	folio = __filemap_get_folio(iocb->ki_filp->f_mapping, 0,
+	folio = __filemap_get_folio(iocb->ki_filp->f_mapping, index,
 				    FGP_WRITEBEGIN | fgf_set_order(PAGE_SIZE), GFP_KERNEL);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 	if (!ret) {
 		ret = copy_folio_from_iter_atomic(folio, 0, PAGE_SIZE, iter);
-		iocb->ki_pos += ret;
 		folio_mark_dirty(folio);
 	}
 	folio_unlock(folio);
 	folio_put(folio);
-	/* and nothing is locked */
-	if (t->nested)
-		write_inner(t);
 	return ret;
+}
+
+static ssize_t write_test_write_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	ssize_t written = 0;
+	unsigned int index;
+
+	for (index = 0; index < 2; index++) {
+		int ret = write_page(iocb, iter, index);
+
+		if (ret < 0) {
+			iolite_write_failed(written);
+			return written ?: ret;
+		}
+		written += ret;
+	}
+	return written;
 }
 
 static const struct file_operations write_test_fops = { .write_iter = write_test_write_iter };
@@ -114,18 +111,18 @@ static int write_test_init(struct kunit *test)
 	iolite_agg_init(&t->agg);
 	KUNIT_ASSERT_EQ(test, 0,
 			iolite_pool_create(current_user(), IOLITE_POOL_PAGES, 0, &t->pool));
-	page.iov_base = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
-	page.iov_len = PAGE_SIZE;
+	page.iov_base = kunit_kzalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
+	page.iov_len = 2 * PAGE_SIZE;
 	KUNIT_ASSERT_NOT_NULL(test, page.iov_base);
-	memset(page.iov_base, 'x', PAGE_SIZE);
-	iov_iter_kvec(&iter, ITER_SOURCE, &page, 1, PAGE_SIZE);
+	memset(page.iov_base, 'x', 2 * PAGE_SIZE);
+	iov_iter_kvec(&iter, ITER_SOURCE, &page, 1, 2 * PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, iolite_pool_copy_in(t->pool, &iter, &t->agg), 0);
 	return 0;
 }
 
-static struct folio *cached(struct write_test *t)
+static struct folio *cached(struct write_test *t, pgoff_t index)
 {
-	struct folio *folio = filemap_get_folio(t->inode.i_mapping, 0);
+	struct folio *folio = filemap_get_folio(t->inode.i_mapping, index);
 
 	if (IS_ERR(folio))
 		return NULL;
@@ -136,12 +133,14 @@ static struct folio *cached(struct write_test *t)
 static void write_test_exit(struct kunit *test)
 {
 	struct write_test *t = test->priv;
+	pgoff_t index;
 
 	if (!t)
 		return;
-	/* it was not accounted as dirty */
-	if (cached(t))
-		folio_clear_dirty(cached(t));
+	/* they were not accounted as dirty */
+	for (index = 0; index < 2; index++)
+		if (cached(t, index))
+			folio_clear_dirty(cached(t, index));
 	truncate_inode_pages(t->inode.i_mapping, 0);
 	iolite_agg_destroy(&t->agg);
 	if (t->pool)
@@ -153,13 +152,49 @@ static void write_test_exit(struct kunit *test)
 	bdi_put(t->bdi);
 }
 
+static bool is_dirty_and_sealed(struct write_test *t, pgoff_t index)
+{
+	struct folio *folio = cached(t, index);
+
+	return folio && folio_test_dirty(folio) && folio_test_sealed(folio);
+}
+
 static void chunk_of_a_failed_write_leaves_the_cache(struct kunit *test)
 {
 	struct write_test *t = test->priv;
 
 	t->ret[0] = -ENOSPC;
 	KUNIT_EXPECT_EQ(test, write_agg(t), -ENOSPC);
-	KUNIT_EXPECT_NULL(test, cached(t));
+	KUNIT_EXPECT_NULL(test, cached(t, 0));
+	KUNIT_EXPECT_NULL(test, cached(t, 1));
+}
+
+static void what_was_written_before_stays(struct kunit *test)
+{
+	struct write_test *t = test->priv;
+
+	t->ret[1] = -ENOSPC;
+	KUNIT_EXPECT_EQ(test, write_agg(t), PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, is_dirty_and_sealed(t, 0));
+	KUNIT_EXPECT_NULL(test, cached(t, 1));
+}
+
+/* The file system's failure comes before it looks for the second page */
+static void also_if_no_chunk_was_taken(struct kunit *test)
+{
+	struct write_test *t = test->priv;
+	struct folio *busy;
+
+	busy = filemap_alloc_folio(GFP_KERNEL, 0, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, busy);
+	KUNIT_ASSERT_EQ(test, 0, filemap_add_folio(t->inode.i_mapping, busy, 1, GFP_KERNEL));
+	folio_unlock(busy);
+	folio_put(busy);
+	t->ret[1] = -ENOSPC;
+	KUNIT_EXPECT_EQ(test, write_agg(t), PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, is_dirty_and_sealed(t, 0));
+	KUNIT_EXPECT_PTR_EQ(test, cached(t, 1), busy);
+	KUNIT_EXPECT_FALSE(test, folio_test_sealed(busy));
 }
 
 static void nor_does_one_stay_that_had_to_sleep(struct kunit *test)
@@ -169,57 +204,31 @@ static void nor_does_one_stay_that_had_to_sleep(struct kunit *test)
 	t->flags = IOCB_NOWAIT;
 	t->ret[0] = -EAGAIN;
 	KUNIT_EXPECT_EQ(test, write_agg(t), -EAGAIN);
-	KUNIT_EXPECT_NULL(test, cached(t));
+	KUNIT_EXPECT_NULL(test, cached(t, 0));
 	t->ret[0] = 0;
-	KUNIT_EXPECT_EQ(test, write_agg(t), PAGE_SIZE);
-	KUNIT_ASSERT_NOT_NULL(test, cached(t));
-	KUNIT_EXPECT_TRUE(test, folio_test_dirty(cached(t)));
+	KUNIT_EXPECT_EQ(test, write_agg(t), 2 * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, cached(t, 0));
+	KUNIT_EXPECT_TRUE(test, folio_test_dirty(cached(t, 0)));
 }
 
-static void not_from_under_a_later_write(struct kunit *test)
-{
-	struct write_test *t = test->priv;
-	struct folio *folio;
-
-	t->ret[0] = -ENOSPC;
-	t->nested = true;
-	KUNIT_EXPECT_EQ(test, write_agg(t), -ENOSPC);
-	KUNIT_EXPECT_EQ(test, t->inner, PAGE_SIZE);
-	folio = cached(t);
-	KUNIT_ASSERT_NOT_NULL(test, folio);
-	KUNIT_EXPECT_TRUE(test, folio_test_dirty(folio));
-	KUNIT_EXPECT_TRUE(test, folio_test_sealed(folio));
-}
-
-static void nor_from_under_an_earlier_one(struct kunit *test)
+/* What is not on the device yet is not taken away by a write of the same that fails */
+static void nor_is_an_earlier_write_lost(struct kunit *test)
 {
 	struct write_test *t = test->priv;
 
-	KUNIT_EXPECT_EQ(test, write_agg(t), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, write_agg(t), 2 * PAGE_SIZE);
 	t->ret[0] = -ENOSPC;
 	KUNIT_EXPECT_EQ(test, write_agg(t), -ENOSPC);
-	KUNIT_ASSERT_NOT_NULL(test, cached(t));
-	KUNIT_EXPECT_TRUE(test, folio_test_dirty(cached(t)));
-}
-
-static void last_one_to_fail_takes_it_out(struct kunit *test)
-{
-	struct write_test *t = test->priv;
-
-	t->ret[0] = -ENOSPC;
-	t->ret[1] = -EDQUOT;
-	t->nested = true;
-	KUNIT_EXPECT_EQ(test, write_agg(t), -ENOSPC);
-	KUNIT_EXPECT_EQ(test, t->inner, -EDQUOT);
-	KUNIT_EXPECT_NULL(test, cached(t));
+	KUNIT_EXPECT_TRUE(test, is_dirty_and_sealed(t, 0));
+	KUNIT_EXPECT_TRUE(test, is_dirty_and_sealed(t, 1));
 }
 
 static struct kunit_case write_test_cases[] = {
 	KUNIT_CASE(chunk_of_a_failed_write_leaves_the_cache),
+	KUNIT_CASE(what_was_written_before_stays),
+	KUNIT_CASE(also_if_no_chunk_was_taken),
 	KUNIT_CASE(nor_does_one_stay_that_had_to_sleep),
-	KUNIT_CASE(not_from_under_a_later_write),
-	KUNIT_CASE(nor_from_under_an_earlier_one),
-	KUNIT_CASE(last_one_to_fail_takes_it_out),
+	KUNIT_CASE(nor_is_an_earlier_write_lost),
 	{ }
 };
 

@@ -41,8 +41,6 @@ enum iolite_origin {
  * @sealed: no byte changes any more; goes from false to true once, under the
  *	window lock if the buffer has a window address
  * @given: @folio was put into a page cache; it is not going back to its pool
- * @turn: of the writes by reference that found @folio in the page cache, the last one's
- *	number; folio lock
  * @folio: the memory; the buffer holds one reference
  * @offset: of the first byte in @folio
  * @len: bytes
@@ -58,7 +56,6 @@ struct iolite_buf {
 	u8			origin;
 	bool			sealed;
 	bool			given;
-	u8			turn;
 	struct folio		*folio;
 	u32			offset;
 	u32			len;

@@ -16,7 +16,7 @@ struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 				   unsigned int order, gfp_t gfp);
 bool __iolite_is_source(struct folio *folio);
 int iolite_write_source(struct folio **foliop);
-void __iolite_write_failed(void);
+void __iolite_write_failed(loff_t pos);
 size_t iolite_copy_to_itself(struct folio *folio, size_t offset, size_t bytes,
 			     struct iov_iter *i);
 
@@ -58,14 +58,16 @@ static inline struct folio *iolite_take_source(struct address_space *mapping, pg
 }
 
 /**
- * iolite_write_failed - the file system is going to undo a part of a write
+ * iolite_write_failed - what is written to a file from @pos on is not going to be there
+ * @pos: what lies before is, or was there already
  *
- * Called before it looks for what to undo, with nothing locked but the inode.
+ * Called before the file system looks for what to undo, and in any case while the inode
+ * is locked, and nothing else.
  */
-static inline void iolite_write_failed(void)
+static inline void iolite_write_failed(loff_t pos)
 {
 	if (iolite_task_writes())
-		__iolite_write_failed();
+		__iolite_write_failed(pos);
 }
 
 /**
