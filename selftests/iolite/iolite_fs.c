@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -182,4 +183,32 @@ int fs_drop_caches(void)
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+#define SWAP	TOP "/swap.img"
+
+static char swap_device[32];
+
+/* All of its pages are there from the start, and nobody's */
+bool fs_swap_on(void)
+{
+	FILE *f = popen("head -c 64M /dev/zero > " SWAP " && mkswap " SWAP " >/dev/null 2>&1 && "
+			"losetup --show -f " SWAP " 2>/dev/null", "r");
+	bool ok = f && fgets(swap_device, sizeof(swap_device), f);
+
+	if (f)
+		pclose(f);
+	swap_device[strcspn(swap_device, "\n")] = 0;
+	return ok && !swapon(swap_device, 0);
+}
+
+void fs_swap_off(void)
+{
+	char command[64];
+
+	if (swapoff(swap_device))
+		printf("# FAILED: swapoff: %s\n", strerror(errno));
+	snprintf(command, sizeof(command), "losetup -d %s", swap_device);
+	if (system(command))
+		printf("# losetup -d failed\n");
 }

@@ -45,6 +45,10 @@ const char *fs_dir(enum fs fs);
 int fs_cold(int fd);
 int fs_drop_caches(void);
 
+/* Swap for tmpfs, in its own; of programs that are root's, and after fs_mount_all() */
+bool fs_swap_on(void);
+void fs_swap_off(void);
+
 #define FS_VARIANTS(fixture)						\
 	FIXTURE_VARIANT(fixture) { enum fs fs; };			\
 	FIXTURE_VARIANT_ADD(fixture, tmpfs) { .fs = FS_TMPFS };		\

@@ -38,7 +38,7 @@ enum state {
 	LARGE,		/* clean, written at once: large folios where there are such */
 	DIRTY,
 	WRITEBACK,	/* being written to the device, when it is read */
-	COLD,		/* not in the cache */
+	COLD,		/* not in the cache; of tmpfs, in swap */
 	MAPPED,		/* read-only */
 	RWMAPPED,	/* and was stored to by that mapping */
 	HOLE,		/* a hole, and a part without bytes of its own */
@@ -54,8 +54,8 @@ static const char * const state_names[STATES] = {
 
 #define BIT_OF_STATE(s)	(1U << (s))
 
-/* tmpfs has no device: always dirty, always in the cache */
-#define NOT_TMPFS	(BIT_OF_STATE(DIRTY) | BIT_OF_STATE(WRITEBACK) | BIT_OF_STATE(COLD))
+/* tmpfs has no device: always dirty */
+#define NOT_TMPFS	(BIT_OF_STATE(DIRTY) | BIT_OF_STATE(WRITEBACK))
 #define QUICK		(BIT_OF_STATE(LARGE) | BIT_OF_STATE(MAPPED) | BIT_OF_STATE(RWMAPPED) | \
 			 BIT_OF_STATE(TAIL) | BIT_OF_STATE(SOCKET))
 /* Of what is copied when it is read, the copy does not depend on much */
@@ -84,6 +84,7 @@ static char *pattern, *other, *seen, *expected;
 static const char *fs_name, *way_name;
 static unsigned int fs_states;		/* worth to be looked at, a bit each */
 static bool read_by_reference;
+static bool swapping;
 static int failures;
 
 static void __attribute__((format(printf, 2, 3))) fail(const struct cell *c, const char *format, ...)
@@ -159,6 +160,35 @@ static int make_subject(struct subject *s, enum state state)
 	return ret;
 }
 
+static long swapped_out(void)
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	char line[128];
+	long nr = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "pswpout %ld", &nr) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+static int page_out(struct subject *s)
+{
+	char *map = map_file(s, PROT_READ);
+	long before = swapped_out();
+	int off, ret;
+
+	if (!map)
+		return -errno;
+	for (off = 0; off < SIZE; off += PAGE)
+		*(volatile char *)(map + off);
+	ret = result(madvise(map, MAP_SIZE, MADV_PAGEOUT), 0);
+	munmap(map, MAP_SIZE);
+	return ret ? ret : swapped_out() > before ? 0 : -EIO;
+}
+
 /* What is clean and not held, which is all when it was synced */
 static void drop_from_cache(const struct subject *s)
 {
@@ -176,7 +206,10 @@ static int put_in_state(struct subject *s, enum state state)
 		ret = write_pages(s->fd, PAGE);
 		break;
 	case COLD:
-		drop_from_cache(s);
+		if (fs_on_device(s->fs))
+			drop_from_cache(s);
+		else
+			ret = page_out(s);
 		break;
 	case MAPPED:
 		fd = open(s->path, O_RDONLY);
@@ -500,9 +533,10 @@ static void choose_states(enum fs fs)
 	if (!read_by_reference)
 		fs_states = COPIED;
 	else if (!fs_on_device(fs))
-		fs_states &= ~NOT_TMPFS;
+		fs_states &= ~(swapping ? NOT_TMPFS : NOT_TMPFS | BIT_OF_STATE(COLD));
+	/* all are large, larger than a mapping, and not swapped out by it */
 	if (fs == FS_HUGE)
-		fs_states &= ~BIT_OF_STATE(SMALL);	/* all are large */
+		fs_states &= ~(BIT_OF_STATE(SMALL) | BIT_OF_STATE(COLD));
 	if (only.quick || fs == FS_EXT2)
 		fs_states &= QUICK;
 	printf("# %s is read by %s; states:", fs_names[fs],
@@ -689,6 +723,7 @@ int main(int argc, char **argv)
 	if (!iolite_present())
 		ksft_exit_skip("the kernel has no IO-Lite\n");
 	fs_mount_all();
+	swapping = geteuid() == 0 && fs_swap_on();
 	for (fs = FS_USUAL; fs < FS_NR; fs++)
 		if (wanted(fs))
 			fs_mount(fs);
@@ -719,5 +754,7 @@ int main(int argc, char **argv)
 	for (fs = 0; fs < FS_NR; fs++)
 		if (wanted(fs) && !fs_missing(fs) && fs_on_device(fs))
 			report(look_after_mount, fs, NULL, 0, "after a new mount");
+	if (swapping)
+		fs_swap_off();
 	ksft_finished();
 }

@@ -31,7 +31,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -522,33 +521,6 @@ static void be_sender(void)
 /* ---- who makes it hard ---- */
 
 #define CGROUP	"/tmp/cgroup"
-#define SWAP	"/tmp/swap.img"
-
-static char swap_device[32];
-
-/* All of its pages are there from the start, and nobody's */
-static bool swap_on(void)
-{
-	FILE *f = popen("head -c 64M /dev/zero > " SWAP " && mkswap " SWAP " >/dev/null 2>&1 && "
-			"losetup --show -f " SWAP " 2>/dev/null", "r");
-	bool ok = f && fgets(swap_device, sizeof(swap_device), f);
-
-	if (f)
-		pclose(f);
-	swap_device[strcspn(swap_device, "\n")] = 0;
-	return ok && !swapon(swap_device, 0);
-}
-
-static void swap_off(void)
-{
-	char command[64];
-
-	if (swapoff(swap_device))
-		printf("# FAILED: swapoff: %s\n", strerror(errno));
-	snprintf(command, sizeof(command), "losetup -d %s", swap_device);
-	if (system(command))
-		printf("# losetup -d failed\n");
-}
 
 static bool cgroup_on(void)
 {
@@ -760,7 +732,7 @@ int main(int argc, char **argv)
 		shared->intents[i].file = -1;
 	if (shared == MAP_FAILED || make_files())
 		ksft_exit_fail_msg("the files cannot be made\n");
-	swapping = swap_on();
+	swapping = fs_swap_on();
 	injecting = configure_failures("failslab") && configure_failures("fail_page_alloc") &&
 		    !write_file(INJECT "fail_page_alloc/min-order", "0");
 	printf("# swap: %s; memory cgroup: %s; failing allocations: %s\n",
@@ -797,7 +769,7 @@ int main(int argc, char **argv)
 	i = shared->failed;
 	last_look(false);
 	if (swapping)
-		swap_off();
+		fs_swap_off();
 	for (fs = 0; fs < FS_NR; fs++)
 		if (fs_on_device(fs) && !fs_missing(fs) && fs_dir(fs)[0] && fs_remount(fs))
 			fail("%s cannot be mounted again", fs_names[fs]);
