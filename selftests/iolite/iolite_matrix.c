@@ -206,10 +206,10 @@ static int put_in_state(struct subject *s, enum state state)
 		ret = write_pages(s->fd, PAGE);
 		break;
 	case COLD:
-		if (fs_on_device(s->fs))
-			drop_from_cache(s);
-		else
+		if (s->fs == FS_TMPFS)
 			ret = page_out(s);
+		else
+			drop_from_cache(s);
 		break;
 	case MAPPED:
 		fd = open(s->path, O_RDONLY);
