@@ -366,7 +366,10 @@ out:
 static void be_writer(void)
 {
 	struct sigaction action = { .sa_handler = on_bus };
+	void *frame;
 
+	/* loads what pthread_cancel() needs, and would not get when allocations fail */
+	backtrace(&frame, 1);
 	sigaction(SIGBUS, &action, NULL);
 	for (op = 0; !shared->stop; op++) {
 		int number = below(nr_files);

@@ -48,6 +48,8 @@ extern const struct way write_ways[], range_ways[], map_ways[], mm_ways[];
 
 /* What a system call that should return @expected has: 0 or an error */
 int result(long ret, long expected);
+/* The same of what io_uring says, which is not in errno */
+int ring_result(int ret, int expected);
 
 /* Files with SIZE bytes of @other and no name: in memory, or on the same file system */
 int other_file(const char *other);

@@ -367,7 +367,7 @@ static int store_to_pinned(struct subject *s, const char *other)
 		.opcode = IORING_OP_READ_FIXED, .fd = other_file(other), .len = 3 * PAGE,
 		.addr = (uintptr_t)s->map + (s->off > 12 * PAGE ? 12 * PAGE : s->off),
 	};
-	int ret = result(ring_run(&s->ring, &sqe), 3 * PAGE);
+	int ret = ring_result(ring_run(&s->ring, &sqe), 3 * PAGE);
 
 	close(sqe.fd);
 	ring_close(&s->ring);

@@ -24,6 +24,11 @@ int result(long ret, long expected)
 	return errno == ENOTTY || errno == ENOSYS ? -EOPNOTSUPP : -errno;
 }
 
+int ring_result(int ret, int expected)
+{
+	return ret == expected ? 0 : ret < 0 ? ret : -EIO;
+}
+
 int other_file(const char *other)
 {
 	int fd = memfd_create("other", 0);
@@ -240,7 +245,7 @@ static int uring_write(struct subject *s, const char *other)
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_WRITE, .addr = (uintptr_t)other,
 				    .len = s->len, .off = s->off };
 
-	return result(uring(s, sqe, NULL), s->len);
+	return ring_result(uring(s, sqe, NULL), s->len);
 }
 
 static int uring_write_async(struct subject *s, const char *other)
@@ -248,7 +253,7 @@ static int uring_write_async(struct subject *s, const char *other)
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_WRITE, .addr = (uintptr_t)other,
 				    .len = s->len, .off = s->off, .flags = IOSQE_ASYNC };
 
-	return result(uring(s, sqe, NULL), s->len);
+	return ring_result(uring(s, sqe, NULL), s->len);
 }
 
 /* Refused where it had to sleep, and then done by who may */
@@ -269,7 +274,7 @@ static int uring_write_fixed(struct subject *s, const char *other)
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_WRITE_FIXED, .addr = (uintptr_t)other,
 				    .len = s->len, .off = s->off };
 
-	return result(uring(s, sqe, other), s->len);
+	return ring_result(uring(s, sqe, other), s->len);
 }
 
 static int aio(struct subject *s, const char *other)
@@ -323,7 +328,7 @@ static int uring_direct(struct subject *s, const char *other)
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_WRITE, .addr = (uintptr_t)buf,
 				    .len = len, .off = off };
 	struct subject d = { .fd = open(s->path, O_WRONLY | O_DIRECT) };
-	int ret = result(uring(&d, sqe, NULL), len);
+	int ret = ring_result(uring(&d, sqe, NULL), len);
 
 	close(d.fd);
 	free(buf);
