@@ -40,7 +40,7 @@
  * @last: the chunk that was taken for the page cache, or found there, last; @agg holds it
  * @last_at: where in @agg @last begins
  * @last_by_ref: bytes of @last in @by_ref
- * @over_dirty: @last took the place of a dirty folio, or was dirty
+ * @keep: @last took the place of a dirty folio, or was there before this write
  * @by_ref: bytes that did not have to be copied
  */
 struct iolite_write {
@@ -55,7 +55,7 @@ struct iolite_write {
 	struct iolite_buf	*last;
 	u64			last_at;
 	size_t			last_by_ref;
-	bool			over_dirty;
+	bool			keep;
 	size_t			by_ref;
 };
 
@@ -88,7 +88,7 @@ static struct iolite_buf *iolite_source(struct address_space *mapping, loff_t po
 }
 
 /* @buf's folio, which is locked, is in the page cache because of this write, or will be. */
-static void iolite_set_last(struct iolite_buf *buf, bool over_dirty)
+static void iolite_set_last(struct iolite_buf *buf, bool keep)
 {
 	struct iolite_write *write = current->iolite_write;
 
@@ -97,7 +97,7 @@ static void iolite_set_last(struct iolite_buf *buf, bool over_dirty)
 	write->last = buf;
 	write->last_at = write->at;
 	write->last_by_ref = 0;
-	write->over_dirty = over_dirty;
+	write->keep = keep;
 }
 
 /**
@@ -203,17 +203,23 @@ struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 	return iolite_take(buf, gfp & GFP_RECLAIM_MASK);
 }
 
+/* Others attach something else. */
+static struct buffer_head *iolite_buffers(struct folio *folio)
+{
+	if (folio->mapping->a_ops->migrate_folio != buffer_migrate_folio)
+		return NULL;
+	return folio_buffers(folio);
+}
+
+/* Is every block of a dirty folio dirty? No, if only the file system could say. */
 static bool iolite_all_dirty(struct folio *folio)
 {
-	struct buffer_head *head, *bh;
+	struct buffer_head *head = iolite_buffers(folio), *bh = head;
 
-	/* Of others, that is not what is attached. */
-	if (folio->mapping->a_ops->migrate_folio != buffer_migrate_folio)
+	if (!folio_test_large(folio))
 		return true;
-	head = folio_buffers(folio);
-	bh = head;
 	if (!head)
-		return true;
+		return false;
 	do {
 		if (!buffer_dirty(bh))
 			return false;
@@ -237,10 +243,11 @@ static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bo
 	    folio_test_dropbehind(folio))
 		return NULL;
 	/*
-	 * ext4 finds blocks for those that have none yet after this, and that may
-	 * fail. What was written before must not be lost then.
+	 * The file system may fail after this, and what was written before must not be
+	 * lost then, nor what was not become dirty. tmpfs does not fail.
 	 */
-	if (folio_test_dirty(folio) && !iolite_all_dirty(folio))
+	if (folio_test_dirty(folio) && mapping_can_writeback(mapping) &&
+	    !iolite_all_dirty(folio))
 		return NULL;
 	/* Buffers may be locked, and to unmap sleeps. */
 	if (nowait && (folio_buffers(folio) || folio_mapped(folio)))
@@ -266,7 +273,7 @@ static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bo
 	source = iolite_take(buf, nowait ? GFP_NOWAIT : GFP_NOFS);
 	if (!source)
 		return NULL;
-	current->iolite_write->over_dirty = folio_test_dirty(folio);
+	current->iolite_write->keep = folio_test_dirty(folio);
 	if (folio_mapped(folio))
 		unmap_mapping_folio(folio);
 	__folio_set_locked(source);
@@ -303,7 +310,8 @@ struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool n
 			return folio;
 		buf = iolite_source(folio->mapping, folio_pos(folio));
 		if (buf && buf->folio == folio) {
-			iolite_set_last(buf, folio_test_dirty(folio));
+			/* An earlier write put it there. */
+			iolite_set_last(buf, true);
 			return folio;
 		}
 		source = iolite_exchange(folio, order, nowait);
@@ -373,7 +381,7 @@ static bool iolite_can_take(struct kiocb *iocb)
  */
 static void iolite_zero_new_blocks(struct folio *folio)
 {
-	struct buffer_head *head = folio_buffers(folio), *bh = head;
+	struct buffer_head *head = iolite_buffers(folio), *bh = head;
 
 	do {
 		if (buffer_dirty(bh))
@@ -395,25 +403,27 @@ static void iolite_forget_source(struct iolite_write *write)
 	struct folio *folio = write->last->folio;
 
 	/* tmpfs does not fail once it has the folio. */
-	if (write->over_dirty || !mapping_can_writeback(mapping))
+	if (write->keep || !mapping_can_writeback(mapping))
 		return;
 	folio_get(folio);
 	folio_lock(folio);
 	if (folio->mapping != mapping)
 		goto unlock;
 	folio_wait_writeback(folio);
-	if (!folio_test_dirty(folio)) {
-		truncate_inode_folio(mapping, folio);
-	} else if (mapping->a_ops->migrate_folio == buffer_migrate_folio &&
-		   folio_buffers(folio)) {
-		/* Without memory for a copy it is written back as it is, and leaves. */
+	if (folio_test_dirty(folio)) {
+		/* What failed came after all was written. */
+		if (!iolite_buffers(folio) || iolite_all_dirty(folio))
+			goto unlock;
+		/* Without memory for a copy it is written back as it is, and may leave. */
 		folio = iolite_truncate_folio(folio);
 		if (!folio)
 			return;
-		if (!folio_test_sealed(folio))
-			iolite_zero_new_blocks(folio);
+		folio_wait_writeback(folio);
 	}
-	/* else a part of it was written, and stays */
+	if (!folio_test_dirty(folio))
+		truncate_inode_folio(mapping, folio);
+	else if (iolite_buffers(folio) && !folio_test_sealed(folio))
+		iolite_zero_new_blocks(folio);
 unlock:
 	folio_unlock(folio);
 	folio_put(folio);
@@ -424,8 +434,9 @@ unlock:
  * @pos: what lies before is, or was there already
  *
  * If a chunk was put there, what was there before comes back. That is done while the
- * inode is locked: later, others could have made a copy of the chunk, to change a part
- * of it, and it could not be told apart. The file system may also be going to look up
+ * inode is locked: later, other writers could have made a copy of the chunk, to change
+ * a part of it, and it could not be told apart. Who stores to a mapping that was made
+ * meanwhile still can, and keeps what he found there. The file system may also be going to look up
  * folios for writing, to clear what it finds, which must not be the aggregate's. So what
  * the call still writes is copied.
  *

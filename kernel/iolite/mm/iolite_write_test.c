@@ -221,6 +221,10 @@ static void nor_is_an_earlier_write_lost(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, write_agg(t), -ENOSPC);
 	KUNIT_EXPECT_TRUE(test, is_dirty_and_sealed(t, 0));
 	KUNIT_EXPECT_TRUE(test, is_dirty_and_sealed(t, 1));
+	/* when it is on the device, there is nothing to take back */
+	folio_clear_dirty(cached(t, 0));
+	KUNIT_EXPECT_EQ(test, write_agg(t), -ENOSPC);
+	KUNIT_EXPECT_NOT_NULL(test, cached(t, 0));
 }
 
 static struct kunit_case write_test_cases[] = {
