@@ -19,6 +19,7 @@
  * A worker does the same again if the seed is the same; who comes first, it
  * cannot say.
  */
+#include <execinfo.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
