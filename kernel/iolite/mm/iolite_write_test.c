@@ -6,6 +6,7 @@
  */
 #include <kunit/test.h>
 #include <linux/backing-dev.h>
+#include <linux/buffer_head.h>
 #include <linux/fs.h>
 #include <linux/iolite.h>
 #include <linux/iolite_write.h>
@@ -21,6 +22,7 @@ struct write_test {
 	struct iolite_pool	*pool;
 	struct iolite_agg	agg;	/* two chunks of a page */
 	int			ret[2];	/* what writing them comes to */
+	bool			late;	/* what fails does when the page was written */
 	int			flags;	/* IOCB_* */
 };
 
@@ -29,6 +31,12 @@ static struct file_system_type write_test_type = { .name = "iolite_write_test" }
 static const struct address_space_operations write_test_aops = {
 	.dirty_folio	= noop_dirty_folio,
 	.migrate_folio	= filemap_migrate_folio,
+};
+
+static const struct address_space_operations write_test_buffer_aops = {
+	.dirty_folio	  = noop_dirty_folio,
+	.invalidate_folio = block_invalidate_folio,
+	.migrate_folio	  = buffer_migrate_folio,
 };
 
 static ssize_t write_agg(struct write_test *t)
@@ -47,16 +55,19 @@ static ssize_t write_agg(struct write_test *t)
 static int write_page(struct kiocb *iocb, struct iov_iter *iter, unsigned int index)
 {
 	struct write_test *t = container_of(iocb->ki_filp, struct write_test, file);
-	int ret = t->ret[index];
+	int ret = t->ret[index], copied;
 	struct folio *folio;
 
 	folio = __filemap_get_folio(iocb->ki_filp->f_mapping, index,
 				    FGP_WRITEBEGIN | fgf_set_order(PAGE_SIZE), GFP_KERNEL);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	if (!ret) {
-		ret = copy_folio_from_iter_atomic(folio, 0, PAGE_SIZE, iter);
+	if (!ret || t->late) {
+		copied = copy_folio_from_iter_atomic(folio, 0, PAGE_SIZE, iter);
+		if (folio->mapping->a_ops == &write_test_buffer_aops)
+			create_empty_buffers(folio, PAGE_SIZE, BIT(BH_Uptodate) | BIT(BH_Dirty));
 		folio_mark_dirty(folio);
+		ret = ret ?: copied;
 	}
 	folio_unlock(folio);
 	folio_put(folio);
@@ -197,6 +208,18 @@ static void also_if_no_chunk_was_taken(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, folio_test_sealed(busy));
 }
 
+/* As what ext4 fails with when it has told the journal */
+static void what_fails_when_it_was_written_stays(struct kunit *test)
+{
+	struct write_test *t = test->priv;
+
+	t->inode.i_mapping->a_ops = &write_test_buffer_aops;
+	t->late = true;
+	t->ret[0] = -EIO;
+	KUNIT_EXPECT_EQ(test, write_agg(t), -EIO);
+	KUNIT_EXPECT_TRUE(test, is_dirty_and_sealed(t, 0));
+}
+
 static void nor_does_one_stay_that_had_to_sleep(struct kunit *test)
 {
 	struct write_test *t = test->priv;
@@ -231,6 +254,7 @@ static struct kunit_case write_test_cases[] = {
 	KUNIT_CASE(chunk_of_a_failed_write_leaves_the_cache),
 	KUNIT_CASE(what_was_written_before_stays),
 	KUNIT_CASE(also_if_no_chunk_was_taken),
+	KUNIT_CASE(what_fails_when_it_was_written_stays),
 	KUNIT_CASE(nor_does_one_stay_that_had_to_sleep),
 	KUNIT_CASE(nor_is_an_earlier_write_lost),
 	{ }
