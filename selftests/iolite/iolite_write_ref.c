@@ -219,6 +219,27 @@ TEST_F(ref, appending_takes_pages_where_the_file_ends_with_one)
 	close(fd);
 }
 
+/* btrfs writes what has checksums through its cache, whatever was asked for. */
+TEST_F(ref, direct_writes_that_are_carried_out_in_the_cache_are_counted)
+{
+	long direct = stat_get("direct_bytes");
+	int fd = open(self->path, O_RDWR | O_DIRECT);
+	bool device = variant->fs == FS_EXT4 || variant->fs == FS_XFS;
+	struct moved m = moved_now();
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(SIZE, op_alloc(&self->r, 0, self->pages, self->data, SIZE));
+	ASSERT_EQ(SIZE, write_at(&self->r, 0, fd, 0));
+	if (variant->fs == FS_BTRFS)
+		EXPECT_MOVED(m, 0, SIZE);
+	else
+		EXPECT_MOVED(m, device ? 0 : SIZE, 0);
+	EXPECT_EQ(device ? SIZE : 0, stat_get("direct_bytes") - direct);
+	EXPECT_FILE(self->fd, self->data, SIZE);
+	EXPECT_AGG(0, self->data, SIZE);
+	close(fd);
+}
+
 /* ---- Over what is cached already ---- */
 
 enum state { CLEAN, DIRTY, MAPPED, HELD, COLD, NR_STATES };

@@ -28,8 +28,8 @@
 #include "iolite.h"
 
 /**
- * struct iolite_write - what a task writes to a file by reference
- * @mapping: of the file
+ * struct iolite_write - what a task writes to a file
+ * @mapping: of the file; NULL if nothing is taken by reference, but copies are seen
  * @iocb: its position does not move before the call is over
  * @iter: the file system's, to see how much is left
  * @agg: the source
@@ -41,7 +41,9 @@
  * @last_at: where in @agg @last begins
  * @last_by_ref: bytes of @last in @by_ref
  * @keep: @last took the place of a dirty folio, or was there before this write
+ * @nowait: of tmpfs, which knows nothing of IOCB_NOWAIT
  * @by_ref: bytes that did not have to be copied
+ * @copied: bytes that were, if @mapping is NULL
  */
 struct iolite_write {
 	struct address_space	*mapping;
@@ -56,7 +58,9 @@ struct iolite_write {
 	u64			last_at;
 	size_t			last_by_ref;
 	bool			keep;
+	bool			nowait;
 	size_t			by_ref;
+	size_t			copied;
 };
 
 /*
@@ -126,14 +130,20 @@ EXPORT_SYMBOL_GPL(__iolite_is_source);
 size_t iolite_copy_to_itself(struct folio *folio, size_t offset, size_t bytes,
 			     struct iov_iter *i)
 {
+	struct iolite_write *write = current->iolite_write;
+
 	bytes = min(bytes, iov_iter_count(i));
+	if (!write->mapping) {
+		write->copied += bytes;
+		return 0;
+	}
 	if (!bytes || i->iov_offset >= i->bvec->bv_len ||
 	    page_address(i->bvec->bv_page) + i->bvec->bv_offset + i->iov_offset !=
 	    folio_address(folio) + offset)
 		return 0;
 	bytes = min_t(size_t, bytes, i->bvec->bv_len - i->iov_offset);
-	current->iolite_write->by_ref += bytes;
-	current->iolite_write->last_by_ref += bytes;
+	write->by_ref += bytes;
+	write->last_by_ref += bytes;
 	iov_iter_advance(i, bytes);
 	return bytes;
 }
@@ -201,6 +211,70 @@ struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 		}
 	}
 	return iolite_take(buf, gfp & GFP_RECLAIM_MASK);
+}
+
+/**
+ * iolite_has_source - is a chunk of a suitable size written to a place?
+ * @mapping: of the file that the task is writing an aggregate to
+ * @index: the place
+ * @order: at most
+ *
+ * Return: whether it is, and can be had.
+ */
+bool iolite_has_source(struct address_space *mapping, pgoff_t index, unsigned int order)
+{
+	return iolite_suitable(mapping, index, 0, order);
+}
+
+/**
+ * iolite_take_sources - new folios for a hole of a file, with their contents
+ * @mapping: of the file that the task is writing an aggregate to
+ * @index: of the first
+ * @end: behind the hole
+ * @order: at most
+ * @gfp: how to charge for them
+ * @fbatch: empty; gets them, one behind the other, each sealed and uptodate, with a
+ *	reference of the caller's
+ */
+void iolite_take_sources(struct address_space *mapping, pgoff_t index, pgoff_t end,
+			 unsigned int order, gfp_t gfp, struct folio_batch *fbatch)
+{
+	struct iolite_buf *buf;
+	struct folio *folio;
+
+	do {
+		buf = index < end ? iolite_suitable(mapping, index, 0, order) : NULL;
+		if (!buf || folio_nr_pages(buf->folio) > end - index)
+			return;
+		folio = iolite_take(buf, gfp);
+		if (!folio)
+			return;
+		index += folio_nr_pages(folio);
+	} while (folio_batch_add(fbatch, folio));
+}
+
+/**
+ * iolite_written - what iolite_take_sources() gave is in its place
+ * @bytes: of these, from the first on; the kiocb and the iterator of the write advance
+ */
+void iolite_written(size_t bytes)
+{
+	struct iolite_write *write = current->iolite_write;
+
+	write->by_ref += bytes;
+	write->start += bytes;
+	write->iocb->ki_pos += bytes;
+	iov_iter_advance(write->iter, bytes);
+}
+
+/**
+ * iolite_writes_nowait - must the task that writes an aggregate not wait for others?
+ *
+ * Return: whether it must not.
+ */
+bool iolite_writes_nowait(void)
+{
+	return current->iolite_write->nowait;
 }
 
 /* Others attach something else. */
@@ -475,8 +549,9 @@ EXPORT_SYMBOL_GPL(__iolite_write_failed);
 ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 			  const struct iolite_agg *agg, u64 start)
 {
+	struct address_space *mapping = iocb->ki_filp->f_mapping;
 	struct iolite_write write = {
-		.mapping = iocb->ki_filp->f_mapping,
+		.mapping = mapping,
 		.iocb	 = iocb,
 		.iter	 = iter,
 		.agg	 = agg,
@@ -486,25 +561,38 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 	bool take;
 	ssize_t ret;
 
-	/* tmpfs ignores it */
-	if (shmem_mapping(write.mapping))
-		iocb->ki_flags &= ~IOCB_DIRECT;
+	/* tmpfs ignores the former, and refuses the latter */
+	if (shmem_mapping(mapping)) {
+		write.nowait = iocb->ki_flags & IOCB_NOWAIT;
+		iocb->ki_flags &= ~(IOCB_DIRECT | IOCB_NOWAIT);
+	}
 	take = iolite_can_take(iocb);
-	if (take && shmem_mapping(write.mapping) && iov_iter_count(iter) >= PAGE_SIZE)
+	if (write.nowait && !take)
+		return -EAGAIN;
+	if (take && !write.nowait && shmem_mapping(mapping) &&
+	    iov_iter_count(iter) >= PAGE_SIZE)
 		iolite_seal_targets(iocb, iov_iter_count(iter));
-	if (take)
+	if (!take)
+		write.mapping = NULL;
+	/* What is written directly may end in the cache all the same. */
+	if (take || iocb->ki_flags & IOCB_DIRECT)
 		current->iolite_write = &write;
 	ret = iocb->ki_filp->f_op->write_iter(iocb, iter);
 	current->iolite_write = NULL;
+	if (write.nowait)
+		iocb->ki_flags |= IOCB_NOWAIT;
 
-	if (ret > 0 && iocb->ki_flags & IOCB_DIRECT) {
-		iolite_stat_add(IOLITE_STAT_DIRECT_BYTES, ret);
-	} else if (ret > 0) {
-		size_t by_ref = min_t(size_t, write.by_ref, ret);
+	if (ret > 0) {
+		size_t moved = min_t(size_t, write.by_ref, ret);
 
-		iolite_stat_add(IOLITE_STAT_WRITTEN_BYTES, by_ref);
-		if (ret > by_ref)
-			iolite_count_copy(IOLITE_COPY_FILE_WRITE, ret - by_ref);
+		if (iocb->ki_flags & IOCB_DIRECT) {
+			moved = ret - min_t(size_t, write.copied, ret);
+			iolite_stat_add(IOLITE_STAT_DIRECT_BYTES, moved);
+		} else {
+			iolite_stat_add(IOLITE_STAT_WRITTEN_BYTES, moved);
+		}
+		if (ret > moved)
+			iolite_count_copy(IOLITE_COPY_FILE_WRITE, ret - moved);
 	}
 	return ret;
 }

@@ -9,7 +9,9 @@
 #include <linux/iolite_cow.h>
 #include <linux/sched.h>
 
+struct folio_batch;
 struct iov_iter;
+struct kiocb;
 
 struct folio *iolite_write_begin(struct folio *folio, unsigned int order, bool nowait);
 struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
@@ -17,6 +19,12 @@ struct folio *__iolite_take_source(struct address_space *mapping, pgoff_t index,
 bool __iolite_is_source(struct folio *folio);
 int iolite_write_source(struct folio **foliop);
 void __iolite_write_failed(loff_t pos);
+bool iolite_has_source(struct address_space *mapping, pgoff_t index, unsigned int order);
+void iolite_take_sources(struct address_space *mapping, pgoff_t index, pgoff_t end,
+			 unsigned int order, gfp_t gfp, struct folio_batch *fbatch);
+void iolite_written(size_t bytes);
+bool iolite_writes_nowait(void);
+ssize_t iolite_shmem_write_iter(struct kiocb *iocb, struct iov_iter *from);
 size_t iolite_copy_to_itself(struct folio *folio, size_t offset, size_t bytes,
 			     struct iov_iter *i);
 
