@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <linux/tls.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -134,6 +135,35 @@ TEST_F(stream, file_arrives_by_reference)
 	EXPECT_EQ(sent + 16 * PAGE, stat_get("sent_bytes"));
 	ASSERT_EQ(16 * PAGE, read_full(self->in, self->e.seen, 16 * PAGE));
 	EXPECT_SAME(self->e.data, self->e.seen, 16 * PAGE);
+}
+
+/*
+ * The page may become a file's next, and would be mapped where the file does not know it.
+ * Freed, it would show its next owner's bytes (I3).
+ */
+TEST_F(stream, pages_of_pools_are_not_mapped_by_zero_copy_receive)
+{
+	struct tcp_zerocopy_receive zc = { .length = PAGE };
+	int pool = pool_create_flags(self->r, IOLITE_POOL_PAGES, 0);
+	socklen_t len = sizeof(zc);
+	struct pollfd in = { .fd = self->in, .events = POLLIN };
+	char *map;
+
+	if (variant->kind != TCP)
+		SKIP(return, "TCP maps what it receives");
+	map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->in, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(PAGE, op_alloc(self->r, 0, pool, self->e.data, PAGE));
+	ASSERT_EQ(PAGE, op_write(self->r, 0, self->out, 0, 0));
+	ASSERT_EQ(1, poll(&in, 1, IOLITE_TIMEOUT_MS));
+	zc.address = (uintptr_t)map;
+	ASSERT_EQ(0, getsockopt(self->in, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len));
+	EXPECT_EQ(0, zc.length);
+	EXPECT_EQ(PAGE, zc.recv_skip_hint);
+	ASSERT_EQ(PAGE, read_full(self->in, self->e.seen, PAGE));
+	EXPECT_SAME(self->e.data, self->e.seen, PAGE);
+	munmap(map, PAGE);
+	close(pool);
 }
 
 TEST_F(stream, write_starts_at_the_cursor_and_moves_it)
