@@ -437,8 +437,12 @@ ssize_t iolite_read_iter(struct kiocb *iocb, size_t len, struct iolite_sink *sin
 	}
 	if (!S_ISREG(file_inode(file)->i_mode))
 		return iolite_read_copy(iocb, len, sink, IOLITE_COPY_SPECIAL);
-	if (!iolite_can_share(file))
+	if (!iolite_can_share(file)) {
+		/* It could a moment ago. The file system would wait with our buffers. */
+		if (iocb->ki_flags & IOCB_WAITQ)
+			return -EAGAIN;
 		return iolite_read_copy(iocb, len, sink, IOLITE_COPY_FS);
+	}
 	sink->objcg = iolite_current_objcg();
 	ret = iolite_read_ref(iocb, len, sink);
 	obj_cgroup_put(sink->objcg);
