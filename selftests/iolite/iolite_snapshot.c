@@ -7,12 +7,17 @@
  * once, races, and the wire.
  */
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -392,6 +397,68 @@ TEST_F_TIMEOUT(snapshot, on_the_wire_arrives_as_it_was_read, 60)
 	TH_LOG("IO-Lite: 0 of %d bytes changed on the wire; sendfile: %u of %d", sent,
 	       bytes_of(w.seen, queued, 'n'), queued);
 	close_wire(&w);
+}
+
+/* ---- others ---- */
+
+static void *store_two(void *arg)
+{
+	char *map = arg;
+
+	map[3 * PAGE] = 'x';
+	map[4 * PAGE] = 'x';
+	return NULL;
+}
+
+/* A page table is emptied to replace a page. Who watches stores by it must not miss one. */
+TEST_F_TIMEOUT(snapshot, stores_that_userfaultfd_watches_are_still_seen, 60)
+{
+	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY), i;
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
+	};
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_WP };
+	struct uffdio_writeprotect wp = { .mode = UFFDIO_WRITEPROTECT_MODE_WP };
+	struct pollfd seen = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg msg;
+	pthread_t storer;
+	char *map;
+
+	if (variant->fs != FS_TMPFS && variant->fs != FS_HUGE)
+		SKIP(return, "userfaultfd is for tmpfs");
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
+		SKIP(return, "no userfaultfd that protects shared memory");
+	ASSERT_EQ(SIZE, op_read(&self->r, 0, self->file.fd, 0, SIZE));
+	map = mmap(NULL, 40 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, self->file.fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	reg.range = (struct uffdio_range){ (uintptr_t)map, 40 * PAGE };
+	wp.range = reg.range;
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &reg));
+	for (i = 0; i < 40; i++)
+		(void)*(volatile char *)(map + i * PAGE);
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_WRITEPROTECT, &wp));
+
+	/* replaces the page, with large folios the others, too */
+	ASSERT_EQ(5, pwrite(self->file.fd, "other", 5, 3 * PAGE));
+	ASSERT_EQ(0, pthread_create(&storer, NULL, store_two, map));
+	wp.mode = 0;
+	wp.range.len = PAGE;
+	for (i = 3; i < 5; i++) {
+		ASSERT_EQ(1, poll(&seen, 1, IOLITE_TIMEOUT_MS))
+			TH_LOG("the store to page %d was not seen", i);
+		ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+		EXPECT_EQ(UFFD_EVENT_PAGEFAULT, msg.event);
+		EXPECT_TRUE(msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP);
+		EXPECT_EQ((uintptr_t)map + i * PAGE, msg.arg.pagefault.address);
+		wp.range.start = (uintptr_t)map + i * PAGE;
+		ASSERT_EQ(0, ioctl(uffd, UFFDIO_WRITEPROTECT, &wp));
+	}
+	pthread_join(storer, NULL);
+	ASSERT_EQ(SIZE, agg_bytes(&self->r, 0, self->seen, SIZE));
+	EXPECT_SAME(self->data, self->seen, SIZE);
+	munmap(map, 40 * PAGE);
+	close(uffd);
 }
 
 FS_HARNESS_MAIN

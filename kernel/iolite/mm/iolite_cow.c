@@ -34,17 +34,37 @@
 
 #include "internal.h"
 
-/* Does anybody but the page cache and the caller hold the folio? It is not mapped. */
-static __always_inline bool iolite_folio_held(struct folio *folio)
+/* The references of the caller, of private data, and of the mapping: those of nobody else */
+static __always_inline long iolite_own_refs(const struct folio *folio)
 {
-	/* The caller's reference, that of private data, and the mapping's */
-	long own = 1 + folio_test_private(folio) + (folio->mapping ? folio_nr_pages(folio) : 0);
+	return 1 + folio_test_private(folio) + (folio->mapping ? folio_nr_pages(folio) : 0);
+}
 
+/* Does anybody hold the folio besides? It is not mapped. */
+static __always_inline bool iolite_folio_held(struct folio *folio, long own)
+{
 	if (likely(folio_ref_count(folio) <= own))
 		return false;
 	/* A batch on its way to the LRU, or within it, holds a reference, often this CPU's. */
 	lru_add_drain();
 	return folio_ref_count(folio) > own;
+}
+
+/**
+ * iolite_unmap_folio - no page table is to have the folio
+ * @folio: locked
+ *
+ * As for migration: unmap_mapping_folio(), which is for truncation, forgets what
+ * userfaultfd has protected.
+ *
+ * Context: may sleep.
+ */
+void iolite_unmap_folio(struct folio *folio)
+{
+	try_to_unmap(folio, TTU_SYNC | TTU_SPLIT_HUGE_PMD | TTU_IGNORE_MLOCK);
+	/* That may give up, and then bytes would change. */
+	if (folio_mapped(folio))
+		unmap_mapping_folio(folio);
 }
 
 /*
@@ -58,7 +78,7 @@ static bool iolite_unmap(struct folio *folio, bool nowait)
 		return true;
 	if (nowait)
 		return false;
-	unmap_mapping_folio(folio);
+	iolite_unmap_folio(folio);
 	return true;
 }
 
@@ -105,7 +125,7 @@ int iolite_seal_folio(struct folio *folio, bool nowait)
 	/*
 	 * From here on faults of new writable mappings look at the flag.  Those
 	 * of mappings that did not see AS_IOLITE_SEALED are counted already:
-	 * pairs with the increment in mapping_map_writable().
+	 * pairs with mapping_set_was_writably_mapped(), behind the increment.
 	 */
 	if (!mapping_iolite_sealed(mapping))
 		set_bit(AS_IOLITE_SEALED, &mapping->flags);
@@ -123,7 +143,7 @@ int iolite_seal_folio(struct folio *folio, bool nowait)
 	 * of the buffers of their direct reads.  They got it by a mapping.
 	 */
 	if (mapping_was_writably_mapped(mapping) &&
-	    (!iolite_unmap(folio, nowait) || iolite_folio_held(folio)))
+	    (!iolite_unmap(folio, nowait) || iolite_folio_held(folio, iolite_own_refs(folio))))
 		goto unlock;
 	folio_set_sealed(folio);
 	ret = 0;
@@ -132,15 +152,24 @@ unlock:
 	return ret;
 }
 
-/* Clear the flag if nobody holds the folio; folio locked.  All that most writers pay. */
+/*
+ * Clear the flag if nobody holds the folio; folio locked.  All that most writers pay.
+ * Of who holds it already, it is not clear for a moment: those who write in place look
+ * at it without the folio lock (iolite_inplace.c).
+ */
 static __always_inline bool iolite_unseal(struct folio *folio, bool nowait)
 {
+	long own;
+
 	if (!iolite_unmap(folio, nowait))
+		return false;
+	own = iolite_own_refs(folio);
+	if (iolite_folio_held(folio, own))
 		return false;
 	folio_clear_sealed(folio);
 	/* Pairs with iolite_seal_folio(). */
 	smp_mb__after_atomic();
-	if (!iolite_folio_held(folio)) {
+	if (likely(folio_ref_count(folio) <= own)) {
 		iolite_stat_add(IOLITE_STAT_UNSEALED_FOLIOS, 1);
 		return true;
 	}
@@ -230,6 +259,9 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 	dirty = folio_test_clear_dirty(src);
 	if (dirty)
 		folio_set_dirty(dst);
+	/* Of what is dirty, it is counted. */
+	if (folio_test_clear_dropbehind(src))
+		folio_set_dropbehind(dst);
 	if (src_private)
 		folio_attach_private(dst, folio_detach_private(src));
 	folio_mark_uptodate(dst);
@@ -408,20 +440,23 @@ struct folio *iolite_truncate_folio(struct folio *folio)
 	return NULL;
 }
 
+/* A fault found a folio that iolite_write_folio() has made this of: take it again. */
+static vm_fault_t iolite_fault_again(struct folio *folio)
+{
+	if (folio == ERR_PTR(-ESTALE))
+		return VM_FAULT_NOPAGE;
+	if (IS_ERR(folio))
+		return vmf_error(PTR_ERR(folio));
+	folio_unlock(folio);
+	folio_put(folio);
+	return VM_FAULT_NOPAGE;
+}
+
 vm_fault_t __iolite_shared_fault(struct folio *folio)
 {
 	struct folio *writable = iolite_write_folio(folio, false);
 
-	if (writable == folio)
-		return 0;
-	if (writable == ERR_PTR(-ESTALE))
-		return VM_FAULT_NOPAGE;
-	if (IS_ERR(writable))
-		return VM_FAULT_OOM;
-	/* The fault found the old folio: take it again. */
-	folio_unlock(writable);
-	folio_put(writable);
-	return VM_FAULT_NOPAGE;
+	return writable == folio ? 0 : iolite_fault_again(writable);
 }
 
 /**
@@ -459,7 +494,7 @@ struct folio *__iolite_pin_folio(struct address_space *mapping, struct folio *fo
 	return ret ? ERR_PTR(ret) : folio;
 }
 
-bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
+vm_fault_t __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
 {
 	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
 
@@ -472,19 +507,13 @@ bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
 
 		folio_unlock(folio);
 		if (!sealed)
-			return false;
+			return 0;
 	}
 
 	folio_get(folio);
 	pte_unmap_unlock(vmf->pte, vmf->ptl);
 	folio_lock(folio);
-	if (folio->mapping == mapping && folio_test_sealed(folio)) {
+	if (folio->mapping == mapping && folio_test_sealed(folio))
 		folio = iolite_write_folio(folio, false);
-		/* Without memory: the store faults again, or the OOM killer comes. */
-		if (IS_ERR(folio))
-			return true;
-	}
-	folio_unlock(folio);
-	folio_put(folio);
-	return true;
+	return iolite_fault_again(folio);
 }

@@ -19,9 +19,10 @@ int iolite_seal_folio(struct folio *folio, bool nowait);
 struct folio *iolite_write_folio(struct folio *folio, bool nowait);
 int iolite_write_sealed(struct folio **foliop);
 struct folio *iolite_truncate_folio(struct folio *folio);
+void iolite_unmap_folio(struct folio *folio);
 struct folio *__iolite_pin_folio(struct address_space *mapping, struct folio *folio);
 vm_fault_t __iolite_shared_fault(struct folio *folio);
-bool __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio);
+vm_fault_t __iolite_wp_shared(struct vm_fault *vmf, struct folio *folio);
 int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 			  struct folio *src, void *src_private);
 
@@ -62,6 +63,8 @@ static inline bool mapping_was_writably_mapped(const struct address_space *mappi
 
 static inline void mapping_set_was_writably_mapped(struct address_space *mapping)
 {
+	/* It was counted as writable; AS_IOLITE_SEALED is looked at next: iolite_seal_folio() */
+	smp_mb__after_atomic();
 	if (mapping_iolite(mapping) && !mapping_was_writably_mapped(mapping))
 		set_bit(AS_WAS_WRITABLY_MAPPED, &mapping->flags);
 }
@@ -114,13 +117,12 @@ static inline vm_fault_t iolite_shared_fault(struct folio *folio)
  * @vmf: the fault, with the page table locked
  * @folio: mapped at the fault's address
  *
- * Return: false to go on; true if the fault is to be taken again, with the
- * page table unlocked.
+ * Return: 0 to go on; else the page table is unlocked, and the fault returns this.
  */
-static inline bool iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
+static inline vm_fault_t iolite_wp_shared(struct vm_fault *vmf, struct folio *folio)
 {
 	if (likely(!mapping_iolite_sealed(vmf->vma->vm_file->f_mapping)))
-		return false;
+		return 0;
 	return __iolite_wp_shared(vmf, folio);
 }
 
