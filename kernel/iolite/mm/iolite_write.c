@@ -161,8 +161,9 @@ static struct iolite_buf *iolite_suitable(struct address_space *mapping, pgoff_t
 	if (!mapping_iolite(mapping))
 		return NULL;
 	folio = buf->folio;
+	/* What is mapped by something else than the file would never be unmapped. */
 	if (folio_order(folio) < min_order || folio_order(folio) > max_order ||
-	    !IS_ALIGNED(index, folio_nr_pages(folio)) ||
+	    folio_mapped(folio) || !IS_ALIGNED(index, folio_nr_pages(folio)) ||
 	    iov_iter_count(current->iolite_write->iter) < folio_size(folio))
 		return NULL;
 	return buf;
@@ -278,11 +279,14 @@ bool iolite_writes_nowait(void)
 }
 
 /* Others attach something else. */
+static bool iolite_has_buffers(const struct address_space *mapping)
+{
+	return mapping->a_ops->migrate_folio == buffer_migrate_folio;
+}
+
 static struct buffer_head *iolite_buffers(struct folio *folio)
 {
-	if (folio->mapping->a_ops->migrate_folio != buffer_migrate_folio)
-		return NULL;
-	return folio_buffers(folio);
+	return iolite_has_buffers(folio->mapping) ? folio_buffers(folio) : NULL;
 }
 
 /* Is every block of a dirty folio dirty? No, if only the file system could say. */
@@ -349,7 +353,7 @@ static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bo
 		return NULL;
 	current->iolite_write->keep = folio_test_dirty(folio);
 	if (folio_mapped(folio))
-		unmap_mapping_folio(folio);
+		iolite_unmap_folio(folio);
 	__folio_set_locked(source);
 	if (mapping->a_ops->migrate_folio(mapping, source, folio, MIGRATE_SHARED)) {
 		folio_unlock(source);
@@ -469,9 +473,9 @@ static void iolite_zero_new_blocks(struct folio *folio)
 
 /*
  * The file system gave up on the chunk that it had found or put into the cache last.
- * Readers are to see what was there before.
+ * Readers are to see what was there before. A part from @start on was written if @partly.
  */
-static void iolite_forget_source(struct iolite_write *write)
+static void iolite_forget_source(struct iolite_write *write, loff_t start, bool partly)
 {
 	struct address_space *mapping = write->mapping;
 	struct folio *folio = write->last->folio;
@@ -479,6 +483,9 @@ static void iolite_forget_source(struct iolite_write *write)
 	/* tmpfs does not fail once it has the folio. */
 	if (write->keep || !mapping_can_writeback(mapping))
 		return;
+	/* Which part that is only the file system could say: it writes that back. */
+	if (partly && !iolite_has_buffers(mapping))
+		filemap_write_and_wait_range(mapping, start, start + folio_size(folio) - 1);
 	folio_get(folio);
 	folio_lock(folio);
 	if (folio->mapping != mapping)
@@ -519,17 +526,16 @@ unlock:
 void __iolite_write_failed(loff_t pos)
 {
 	struct iolite_write *write = current->iolite_write;
-	loff_t end;
+	loff_t start;
 
 	current->iolite_write = NULL;
 	if (!write->last)
 		return;
-	end = write->iocb->ki_pos + (write->last_at - write->start) +
-	      folio_size(write->last->folio);
-	if (end <= pos)
+	start = write->iocb->ki_pos + (write->last_at - write->start);
+	if (start + (loff_t)folio_size(write->last->folio) <= pos)
 		return;
 	write->by_ref -= write->last_by_ref;
-	iolite_forget_source(write);
+	iolite_forget_source(write, start, start < pos);
 }
 EXPORT_SYMBOL_GPL(__iolite_write_failed);
 

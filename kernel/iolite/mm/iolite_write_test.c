@@ -20,15 +20,31 @@ struct write_test {
 	struct file		file;
 	struct backing_dev_info	*bdi;
 	struct iolite_pool	*pool;
-	struct iolite_agg	agg;	/* two chunks of a page */
+	struct iolite_agg	agg;	/* two chunks of a page, if not said otherwise */
 	int			ret[2];	/* what writing them comes to */
 	bool			late;	/* what fails does when the page was written */
 	int			flags;	/* IOCB_* */
+	int			written_back;
 };
 
 static struct file_system_type write_test_type = { .name = "iolite_write_test" };
 
+static int write_test_writepages(struct address_space *mapping, struct writeback_control *wbc)
+{
+	struct write_test *t = container_of(mapping->host, struct write_test, inode);
+	struct folio *folio = filemap_lock_folio(mapping, 0);
+
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+	folio_clear_dirty(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+	t->written_back++;
+	return 0;
+}
+
 static const struct address_space_operations write_test_aops = {
+	.writepages	= write_test_writepages,
 	.dirty_folio	= noop_dirty_folio,
 	.migrate_folio	= filemap_migrate_folio,
 };
@@ -47,7 +63,7 @@ static ssize_t write_agg(struct write_test *t)
 	size_t bytes;
 	unsigned int nr;
 
-	nr = iolite_agg_bvecs(&t->agg, 0, 2 * PAGE_SIZE, bvecs, 2, &bytes);
+	nr = iolite_agg_bvecs(&t->agg, 0, t->agg.len, bvecs, 2, &bytes);
 	iov_iter_bvec(&iter, ITER_SOURCE, bvecs, nr, bytes);
 	return iolite_write_iter(&kiocb, &iter, &t->agg, 0);
 }
@@ -59,7 +75,8 @@ static int write_page(struct kiocb *iocb, struct iov_iter *iter, unsigned int in
 	struct folio *folio;
 
 	folio = __filemap_get_folio(iocb->ki_filp->f_mapping, index,
-				    FGP_WRITEBEGIN | fgf_set_order(PAGE_SIZE), GFP_KERNEL);
+				    FGP_WRITEBEGIN | fgf_set_order(iov_iter_count(iter)),
+				    GFP_KERNEL);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 	if (!ret || t->late) {
@@ -67,6 +84,9 @@ static int write_page(struct kiocb *iocb, struct iov_iter *iter, unsigned int in
 		if (folio->mapping->a_ops == &write_test_buffer_aops)
 			create_empty_buffers(folio, PAGE_SIZE, BIT(BH_Uptodate) | BIT(BH_Dirty));
 		folio_mark_dirty(folio);
+		/* for who writes back */
+		if (folio_test_large(folio))
+			xa_set_mark(&iocb->ki_filp->f_mapping->i_pages, 0, PAGECACHE_TAG_DIRTY);
 		ret = ret ?: copied;
 	}
 	folio_unlock(folio);
@@ -93,12 +113,23 @@ static ssize_t write_test_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 
 static const struct file_operations write_test_fops = { .write_iter = write_test_write_iter };
 
+/* The aggregate becomes @len bytes in chunks of @pool. */
+static void fill(struct kunit *test, struct iolite_pool *pool, size_t len)
+{
+	struct write_test *t = test->priv;
+	struct kvec bytes = { kunit_kzalloc(test, len, GFP_KERNEL), len };
+	struct iov_iter iter;
+
+	KUNIT_ASSERT_NOT_NULL(test, bytes.iov_base);
+	memset(bytes.iov_base, 'x', len);
+	iov_iter_kvec(&iter, ITER_SOURCE, &bytes, 1, len);
+	KUNIT_ASSERT_EQ(test, iolite_pool_copy_in(pool, &iter, &t->agg), 0);
+}
+
 static int write_test_init(struct kunit *test)
 {
 	struct write_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	struct address_space *mapping;
-	struct kvec page;
-	struct iov_iter iter;
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	t->bdi = bdi_alloc(NUMA_NO_NODE);
@@ -122,12 +153,7 @@ static int write_test_init(struct kunit *test)
 	iolite_agg_init(&t->agg);
 	KUNIT_ASSERT_EQ(test, 0,
 			iolite_pool_create(current_user(), IOLITE_POOL_PAGES, 0, &t->pool));
-	page.iov_base = kunit_kzalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
-	page.iov_len = 2 * PAGE_SIZE;
-	KUNIT_ASSERT_NOT_NULL(test, page.iov_base);
-	memset(page.iov_base, 'x', 2 * PAGE_SIZE);
-	iov_iter_kvec(&iter, ITER_SOURCE, &page, 1, 2 * PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, iolite_pool_copy_in(t->pool, &iter, &t->agg), 0);
+	fill(test, t->pool, 2 * PAGE_SIZE);
 	return 0;
 }
 
@@ -250,6 +276,24 @@ static void nor_is_an_earlier_write_lost(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, cached(t, 0));
 }
 
+/* As on XFS, if what it knows of the blocks is out of date once it has the folio */
+static void part_of_a_chunk_is_written_back_and_the_rest_goes(struct kunit *test)
+{
+	struct write_test *t = test->priv;
+	struct iolite_pool *pool;
+
+	mapping_set_large_folios(t->inode.i_mapping);
+	iolite_agg_destroy(&t->agg);
+	iolite_agg_init(&t->agg);
+	KUNIT_ASSERT_EQ(test, iolite_pool_create(current_user(), 0, 0, &pool), 0);
+	fill(test, pool, 4 * PAGE_SIZE);
+	iolite_pool_put(pool);
+	t->ret[1] = -ENOSPC;
+	KUNIT_EXPECT_EQ(test, write_agg(t), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, t->written_back, 1);
+	KUNIT_EXPECT_NULL(test, cached(t, 0));
+}
+
 static struct kunit_case write_test_cases[] = {
 	KUNIT_CASE(chunk_of_a_failed_write_leaves_the_cache),
 	KUNIT_CASE(what_was_written_before_stays),
@@ -257,6 +301,7 @@ static struct kunit_case write_test_cases[] = {
 	KUNIT_CASE(what_fails_when_it_was_written_stays),
 	KUNIT_CASE(nor_does_one_stay_that_had_to_sleep),
 	KUNIT_CASE(nor_is_an_earlier_write_lost),
+	KUNIT_CASE(part_of_a_chunk_is_written_back_and_the_rest_goes),
 	{ }
 };
 
