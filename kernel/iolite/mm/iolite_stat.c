@@ -13,36 +13,11 @@
 #include <linux/sysctl.h>
 #include <linux/sysfs.h>
 
-struct iolite_counters {
-	long	stat[IOLITE_STAT_NR];
-	u64	copied[IOLITE_COPY_NR];
-};
-
-static DEFINE_PER_CPU(struct iolite_counters, iolite_counters);
+DEFINE_PER_CPU(struct iolite_counters, iolite_counters);
 
 unsigned long sysctl_iolite_max_user_pages __read_mostly;
 unsigned long sysctl_iolite_max_pool_bytes __read_mostly;
 unsigned int sysctl_iolite_max_slots __read_mostly = IOLITE_MAX_SLOTS;
-
-/**
- * iolite_stat_add - add to a statistic
- * @stat: which
- * @n: how much; negative where a gauge goes down
- */
-void iolite_stat_add(enum iolite_stat stat, long n)
-{
-	this_cpu_add(iolite_counters.stat[stat], n);
-}
-
-/**
- * iolite_count_copy - count bytes that were copied instead of referenced (I2)
- * @reason: why
- * @bytes: how many
- */
-void iolite_count_copy(enum iolite_copy_reason reason, size_t bytes)
-{
-	this_cpu_add(iolite_counters.copied[reason], bytes);
-}
 
 /**
  * iolite_stat_read - sum of a statistic over all CPUs

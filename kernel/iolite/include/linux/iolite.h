@@ -10,6 +10,7 @@
 
 #include <linux/bvec.h>
 #include <linux/gfp_types.h>
+#include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/uio.h>
@@ -193,9 +194,34 @@ enum iolite_stat {
 	IOLITE_STAT_NR,
 };
 
-void iolite_stat_add(enum iolite_stat stat, long n);
+struct iolite_counters {
+	long	stat[IOLITE_STAT_NR];
+	u64	copied[IOLITE_COPY_NR];
+};
+
+DECLARE_PER_CPU(struct iolite_counters, iolite_counters);
+
+/**
+ * iolite_stat_add - add to a statistic
+ * @stat: which
+ * @n: how much; negative where a gauge goes down
+ */
+static inline void iolite_stat_add(enum iolite_stat stat, long n)
+{
+	this_cpu_add(iolite_counters.stat[stat], n);
+}
+
+/**
+ * iolite_count_copy - count bytes that were copied instead of referenced (I2)
+ * @reason: why
+ * @bytes: how many
+ */
+static inline void iolite_count_copy(enum iolite_copy_reason reason, size_t bytes)
+{
+	this_cpu_add(iolite_counters.copied[reason], bytes);
+}
+
 long iolite_stat_read(enum iolite_stat stat);
-void iolite_count_copy(enum iolite_copy_reason reason, size_t bytes);
 
 extern unsigned long sysctl_iolite_max_user_pages;
 extern unsigned long sysctl_iolite_max_pool_bytes;
