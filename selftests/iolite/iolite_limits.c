@@ -106,6 +106,33 @@ TEST_F(user, lowering_the_limit_takes_nothing_away)
 	free(seen);
 }
 
+/* Each of these buffers is on a page with others, so a private copy is mapped of each */
+TEST_F(user, private_copies_of_edges_count)
+{
+	int pool = pool_create(&self->r, 0), i;
+	struct iolite_extent extents[40];
+	char bytes[64] = "edge";
+
+	ASSERT_EQ(0, ring_join(&self->r));
+	ASSERT_EQ(64, op_alloc(&self->r, 0, pool, bytes, 64));
+	for (i = 1; i < 40; i++) {
+		ASSERT_EQ(64, op_alloc(&self->r, 1, pool, bytes, 64));
+		ASSERT_LE(0, op_edit(&self->r, 0, IOLITE_EDIT_CONCAT, 1, 0, 0));
+		ASSERT_EQ(1, op_free(&self->r, 1, 1));
+	}
+	ASSERT_EQ(0, limit_pages(10));
+	EXPECT_EQ(10, op_map(&self->r, 0, extents, 40, 0));
+	EXPECT_EQ(-EDQUOT, op_map(&self->r, 0, extents, 30, 10 * 64));
+	EXPECT_EQ(0, memcmp((char *)(uintptr_t)extents[9].addr, bytes, 64));
+	ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	/* and they come back */
+	for (i = 0; i < 10; i++)
+		ASSERT_EQ(64, op_alloc(&self->r, i, pool, bytes, 64));
+	for (i = 0; i < 10; i++)
+		EXPECT_EQ(1, op_map(&self->r, i, extents, 1, 0));
+	close(pool);
+}
+
 TEST_F(user, another_user_has_a_limit_of_his_own)
 {
 	int status;
@@ -316,6 +343,44 @@ TEST_F(pool, memory_held_by_a_socket_still_counts)
 	close(b);
 	close(pool);
 	free(seen);
+}
+
+/* A socket counts bytes, and a byte holds a chunk. */
+TEST_F(pool, memory_held_by_a_socket_counts_also_if_its_pool_is_closed)
+{
+	long max = sysctl_get("iolite_max_pool_bytes"), before = stat_settled("pool_pages");
+	int pool, a, b, i, res = CHUNK;
+	char what[256];
+	struct stat_objects objects;
+
+	if (geteuid())
+		SKIP(return, "changing a sysctl needs root");
+	stat_objects_get(&objects);
+	ASSERT_EQ(0, unix_pair(SOCK_STREAM, &a, &b));
+	ASSERT_EQ(0, sysctl_set("iolite_max_pool_bytes", before * PAGE + 4 * CHUNK));
+	for (i = 0; i < 20; i++) {
+		pool = pool_create(&self->r, 0);
+		ASSERT_LE(0, pool);
+		res = op_alloc(&self->r, 0, pool, self->data, CHUNK);
+		if (res != CHUNK)
+			break;
+		ASSERT_LE(0, op_edit(&self->r, 0, IOLITE_EDIT_TRUNCATE, 0, 1, 0));
+		ASSERT_EQ(1, op_write(&self->r, 0, a, 0, 0));
+		ASSERT_EQ(1, op_free(&self->r, 0, 1));
+		close(pool);
+	}
+	EXPECT_EQ(-ENOBUFS, res);
+	EXPECT_GE(4, i);
+	EXPECT_LE(2, i);
+	/* read or not, the socket has them no more */
+	close(a);
+	close(b);
+	EXPECT_EQ(CHUNK, op_alloc(&self->r, 0, pool, self->data, CHUNK));
+	ASSERT_EQ(1, op_free(&self->r, 0, 1));
+	close(pool);
+	EXPECT_EQ(0, sysctl_set("iolite_max_pool_bytes", max));
+	EXPECT_EQ(0, stat_objects_wait(&objects, what, sizeof(what)))
+		TH_LOG("%s", what);
 }
 
 /* ---- I3: recycled memory ---- */

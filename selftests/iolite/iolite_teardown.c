@@ -88,6 +88,24 @@ static int fill_ring(struct ring *r)
 	return pool;
 }
 
+/*
+ * A UNIX socket or one of TCP.  That would stay for a minute when it was closed, as long as
+ * nobody takes what it still has to send, and so would the memory: it is told not to.
+ */
+static int any_pair(unsigned int which, int *a, int *b)
+{
+	struct linger none = { .l_onoff = 1 };
+	int ret;
+
+	if (!(which & 1))
+		return unix_pair(SOCK_STREAM, a, b);
+	ret = tcp_pair(a, b);
+	if (!ret && (setsockopt(*a, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) ||
+		     setsockopt(*b, SOL_SOCKET, SO_LINGER, &none, sizeof(none))))
+		ret = -errno;
+	return ret;
+}
+
 static int hold_objects(struct ring *r)
 {
 	int ret = fill_ring(r);
@@ -105,7 +123,7 @@ static int hold_requests(struct ring *r)
 	if (pool < 0)
 		return pool;
 	for (i = 0; i < 6; i++) {
-		if (i & 1 ? tcp_pair(&a[i], &b[i]) : unix_pair(SOCK_STREAM, &a[i], &b[i]))
+		if (any_pair(i, &a[i], &b[i]))
 			return -EIO;
 		set_sndbuf(a[i], 4096);
 		if (op_alloc(r, 40 + i, pool, data, BIG) != BIG)
@@ -139,7 +157,7 @@ static int hold_data_in_sockets(struct ring *r)
 	if (fill_ring(r) < 0)
 		return -EIO;
 	for (i = 0; i < 6; i++) {
-		if (i & 1 ? tcp_pair(&a, &b) : unix_pair(SOCK_STREAM, &a, &b))
+		if (any_pair(i, &a, &b))
 			return -EIO;
 		if (op_write(r, i, a, 0, MSG_DONTWAIT) <= 0 || op_free(r, i, 1) != 1)
 			return -EIO;
@@ -278,7 +296,7 @@ static void churn(unsigned int seed)
 	if (write_full(fd, data, sizeof(data)) < 0 || ring_open(&r, 32) || ring_join(&r))
 		_exit(1);
 	pool = pool_create(&r, 0);
-	if (seed & 1 ? tcp_pair(&a, &b) : unix_pair(SOCK_STREAM, &a, &b))
+	if (any_pair(seed, &a, &b))
 		_exit(1);
 	for (;;) {
 		unsigned int s = random_below(&seed, 32), t = random_below(&seed, 32);

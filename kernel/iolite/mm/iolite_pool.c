@@ -11,7 +11,9 @@
  *
  * Every chunk is charged to the memory cgroup of whoever allocates, and counts
  * towards the limits of the pool and of the user who made it until it goes back
- * to the page allocator, or into the page cache of a file (I5).
+ * to the page allocator, or into the page cache of a file (I5). So a pool whose
+ * memory is still in skbs when nobody has the pool any more stays until they are
+ * done: an skb counts bytes, and a byte holds a chunk.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -26,6 +28,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include "iolite.h"
 
@@ -63,6 +66,7 @@ MODULE_PARM_DESC(hardened, "make large sealed buffers of pools read-only for the
  * @pending: chunks without buffers that had other references when last seen
  * @small: the chunk that small buffers are cut from, or NULL
  * @small_used: bytes of @small handed out since it was last empty
+ * @orphan: in iolite_orphans, without references
  *
  * A chunk counts its buffers in folio->private, and is linked by folio->lru
  * while it has none.  folio->index is 1 while the kernel cannot write to it.
@@ -79,6 +83,7 @@ struct iolite_pool {
 	struct list_head	pending;
 	struct folio		*small;
 	u32			small_used;
+	struct list_head	orphan;
 };
 
 static const struct file_operations iolite_pool_fops;
@@ -190,10 +195,7 @@ static void iolite_chunks_drop(struct iolite_pool *pool, struct list_head *chunk
 	}
 }
 
-/*
- * Back to the page allocator, or to the skb that still holds it and gives it back at any
- * time.  What cannot be made writable for whoever gets it next is better lost.
- */
+/* Back to the page allocator. What cannot be made writable for it is better lost. */
 static void iolite_chunks_free(struct list_head *drop)
 {
 	struct folio *folio, *next;
@@ -206,9 +208,74 @@ static void iolite_chunks_free(struct list_head *drop)
 	}
 }
 
+/* ---- Pools that nobody has any more ---- */
+
+static void iolite_orphans_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(iolite_orphans_dwork, iolite_orphans_work);
+static DEFINE_MUTEX(iolite_orphans_lock);
+/* Whose chunks are in skbs; iolite_orphans_lock, as is all of these pools */
+static LIST_HEAD(iolite_orphans);
+/* Jiffies to the next look: skbs are mostly done at once, and some never */
+static unsigned long iolite_orphans_delay;
+
+/* A pool without references gives up what no skb has; true if that is all. */
+static bool iolite_pool_drained(struct iolite_pool *pool)
+{
+	struct folio *folio, *next;
+	LIST_HEAD(drop);
+
+	list_for_each_entry_safe(folio, next, &pool->pending, lru) {
+		cond_resched();
+		if (folio_ref_count(folio) > 1)
+			continue;
+		list_del(&folio->lru);
+		iolite_chunk_drop(pool, folio, &drop);
+	}
+	iolite_chunks_free(&drop);
+	return list_empty(&pool->pending);
+}
+
+static void iolite_pool_free(struct iolite_pool *pool)
+{
+	free_uid(pool->user);
+	kfree(pool);
+	iolite_stat_add(IOLITE_STAT_POOLS, -1);
+}
+
+/**
+ * iolite_orphans_reap - memory of pools that nobody has any more may be free by now
+ *
+ * Context: may sleep; no lock of a pool.
+ */
+void iolite_orphans_reap(void)
+{
+	struct iolite_pool *pool, *next;
+
+	mutex_lock(&iolite_orphans_lock);
+	list_for_each_entry_safe(pool, next, &iolite_orphans, orphan) {
+		if (!iolite_pool_drained(pool))
+			continue;
+		list_del(&pool->orphan);
+		iolite_pool_free(pool);
+	}
+	mutex_unlock(&iolite_orphans_lock);
+}
+
+static void iolite_orphans_work(struct work_struct *work)
+{
+	iolite_orphans_reap();
+	mutex_lock(&iolite_orphans_lock);
+	if (!list_empty(&iolite_orphans)) {
+		iolite_orphans_delay = min(2 * iolite_orphans_delay, HZ);
+		schedule_delayed_work(&iolite_orphans_dwork, iolite_orphans_delay);
+	}
+	mutex_unlock(&iolite_orphans_lock);
+}
+
 /**
  * iolite_pool_put - drop a reference
- * @pool: the pool; goes with the last reference. May sleep.
+ * @pool: the pool; goes with the last reference, and when no skb has its memory.
+ *	May sleep.
  */
 void iolite_pool_put(struct iolite_pool *pool)
 {
@@ -220,13 +287,18 @@ void iolite_pool_put(struct iolite_pool *pool)
 	/* Without buffers: nobody but us sees the lists any more. */
 	for (i = 0; i < IOLITE_POOL_ORDERS; i++)
 		iolite_chunks_drop(pool, &pool->free[i], &drop);
-	iolite_chunks_drop(pool, &pool->pending, &drop);
-	if (pool->small)
-		iolite_chunk_drop(pool, pool->small, &drop);
 	iolite_chunks_free(&drop);
-	free_uid(pool->user);
-	kfree(pool);
-	iolite_stat_add(IOLITE_STAT_POOLS, -1);
+	if (pool->small)
+		list_add_tail(&pool->small->lru, &pool->pending);
+	if (iolite_pool_drained(pool)) {
+		iolite_pool_free(pool);
+		return;
+	}
+	mutex_lock(&iolite_orphans_lock);
+	list_add(&pool->orphan, &iolite_orphans);
+	iolite_orphans_delay = 1;
+	mod_delayed_work(system_percpu_wq, &iolite_orphans_dwork, iolite_orphans_delay);
+	mutex_unlock(&iolite_orphans_lock);
 }
 
 static int iolite_pool_file_release(struct inode *inode, struct file *file)
@@ -373,6 +445,12 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 	}
 	spin_unlock(&pool->lock);
 	iolite_chunks_free(&drop);
+	if (!room) {
+		iolite_orphans_reap();
+		spin_lock(&pool->lock);
+		room = iolite_pool_reserve(pool, PAGE_SIZE << order);
+		spin_unlock(&pool->lock);
+	}
 	if (!room)
 		return ERR_PTR(-ENOBUFS);
 

@@ -31,6 +31,7 @@
 #include <linux/mmap_lock.h>
 #include <linux/moduleparam.h>
 #include <linux/random.h>
+#include <linux/sched/user.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -65,12 +66,14 @@ static u64 iolite_generation;
 /**
  * struct iolite_domain - an address space that joined the window
  * @node: in iolite_domains
+ * @user: who joined; private copies count as pages that he holds
  * @grants: by window page; all under iolite_window_lock
  *
  * Belongs to the window's VMA in the address space, and goes with it.
  */
 struct iolite_domain {
 	struct list_head	node;
+	struct user_struct	*user;
 	struct xarray		grants;
 };
 
@@ -118,10 +121,42 @@ static struct page *iolite_buf_page(const struct iolite_buf *buf, unsigned long 
 
 /* ---- Domains ---- */
 
-static void iolite_grant_drop(void *grant)
+/*
+ * Under iolite_window_lock nobody may wait for his own memory cgroup, for all
+ * others would wait for him.  So allocations there do not wait; when one fails,
+ * make room after the lock was dropped, and try again.
+ */
+#define IOLITE_LOCKED_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
+#define IOLITE_LOCKED_TRIES	64
+
+/* A private copy; its memory cgroup pays as for any page that is allocated (I5). */
+static struct page *iolite_copy_alloc(struct iolite_domain *domain)
+{
+	struct page *copy;
+
+	if (atomic_long_inc_return(&domain->user->iolite_pages) >
+	    READ_ONCE(sysctl_iolite_max_user_pages)) {
+		atomic_long_dec(&domain->user->iolite_pages);
+		return ERR_PTR(-EDQUOT);
+	}
+	copy = alloc_page(IOLITE_LOCKED_GFP | __GFP_ZERO);
+	if (!copy) {
+		atomic_long_dec(&domain->user->iolite_pages);
+		return ERR_PTR(-ENOMEM);
+	}
+	return copy;
+}
+
+static void iolite_copy_free(struct iolite_domain *domain, struct page *copy)
+{
+	__free_page(copy);
+	atomic_long_dec(&domain->user->iolite_pages);
+}
+
+static void iolite_grant_drop(struct iolite_domain *domain, void *grant)
 {
 	if (!xa_is_value(grant))
-		__free_page(grant);
+		iolite_copy_free(domain, grant);
 	iolite_stat_add(IOLITE_STAT_GRANTS, -1);
 }
 
@@ -143,10 +178,11 @@ static void iolite_window_close(struct vm_area_struct *vma)
 	mutex_lock(&iolite_window_lock);
 	list_del(&domain->node);
 	xa_for_each(&domain->grants, pgoff, grant)
-		iolite_grant_drop(grant);
+		iolite_grant_drop(domain, grant);
 	xa_destroy(&domain->grants);
 	mutex_unlock(&iolite_window_lock);
 
+	free_uid(domain->user);
 	kfree(domain);
 	iolite_stat_add(IOLITE_STAT_DOMAINS, -1);
 }
@@ -244,6 +280,7 @@ int iolite_window_mmap(struct vm_area_struct *vma)
 	domain = kzalloc_obj(*domain, IOLITE_GFP);
 	if (!domain)
 		return -ENOMEM;
+	domain->user = get_uid(current_user());
 	xa_init_flags(&domain->grants, XA_FLAGS_ACCOUNT);
 
 	/* All windows hang off one mapping, for unmap_mapping_range(). */
@@ -269,14 +306,6 @@ static struct iolite_domain *iolite_current_domain(void)
 	vma = vma_lookup(current->mm, window_base);
 	return vma && vma->vm_ops == &iolite_window_vm_ops ? vma->vm_private_data : NULL;
 }
-
-/*
- * Under iolite_window_lock nobody may wait for his own memory cgroup, for all
- * others would wait for him.  So allocations there do not wait; when one fails,
- * make room after the lock was dropped, and try again.
- */
-#define IOLITE_LOCKED_GFP	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
-#define IOLITE_LOCKED_TRIES	64
 
 static bool iolite_make_room(void)
 {
@@ -330,7 +359,7 @@ void iolite_window_release(struct iolite_buf *buf)
 	list_for_each_entry(domain, &iolite_domains, node) {
 		xa_for_each_range(&domain->grants, at, grant, pgoff, pgoff + nr - 1) {
 			xa_erase(&domain->grants, at);
-			iolite_grant_drop(grant);
+			iolite_grant_drop(domain, grant);
 		}
 	}
 	/* Over a range of its own, so that no memory is needed */
@@ -364,7 +393,7 @@ static int iolite_grant_store(struct iolite_domain *domain, unsigned long pgoff,
 	if (old) {
 		/* The private copy is in page tables of this domain at most. */
 		iolite_zap(pgoff, 1);
-		iolite_grant_drop(old);
+		iolite_grant_drop(domain, old);
 	}
 	return 0;
 }
@@ -389,9 +418,9 @@ static int iolite_grant_page(struct iolite_domain *domain, struct iolite_buf *bu
 
 	copy = grant;
 	if (!copy) {
-		copy = alloc_page(IOLITE_LOCKED_GFP | __GFP_ZERO);
-		if (!copy)
-			return -ENOMEM;
+		copy = iolite_copy_alloc(domain);
+		if (IS_ERR(copy))
+			return PTR_ERR(copy);
 	}
 	memcpy_page(copy, from, iolite_buf_page(buf, pgoff), from, to - from);
 	iolite_count_copy(IOLITE_COPY_EDGE, to - from);
@@ -399,7 +428,7 @@ static int iolite_grant_page(struct iolite_domain *domain, struct iolite_buf *bu
 		return 0;
 	ret = iolite_grant_store(domain, pgoff, copy);
 	if (ret)
-		__free_page(copy);
+		iolite_copy_free(domain, copy);
 	return ret;
 }
 
@@ -458,7 +487,8 @@ static int iolite_grant_slice(const struct iolite_slice *slice, struct iolite_ex
  *
  * Return: number of extents filled in, -ENXIO if the process has not joined the
  * window, -EBUSY if another process still produces a buffer, -ENOSPC if the
- * window is full, -EFAULT, -ENOMEM, -EINVAL for a position beyond the end.
+ * window is full, -EDQUOT at the user's limit of held pages, -EFAULT, -ENOMEM,
+ * -EINVAL for a position beyond the end.
  */
 int iolite_window_map(struct iolite_agg *agg, u64 pos, struct iolite_extent __user *to,
 		      unsigned int nr)
