@@ -190,7 +190,7 @@ static size_t iolite_shmem_fill(struct kiocb *iocb, struct iov_iter *from)
 }
 
 /**
- * iolite_shmem_write_iter - ->write_iter() of tmpfs for a task that writes an aggregate
+ * iolite_shmem_write_iter - shmem_file_write_iter() for a task that writes an aggregate
  * @iocb: file and position
  * @from: the aggregate's bytes
  *

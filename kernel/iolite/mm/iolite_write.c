@@ -583,7 +583,10 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 	/* What is written directly may end in the cache all the same. */
 	if (take || iocb->ki_flags & IOCB_DIRECT)
 		current->iolite_write = &write;
-	ret = iocb->ki_filp->f_op->write_iter(iocb, iter);
+	if (take && shmem_mapping(mapping))
+		ret = iolite_shmem_write_iter(iocb, iter);
+	else
+		ret = iocb->ki_filp->f_op->write_iter(iocb, iter);
 	current->iolite_write = NULL;
 	if (write.nowait)
 		iocb->ki_flags |= IOCB_NOWAIT;
