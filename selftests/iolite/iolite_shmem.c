@@ -287,4 +287,58 @@ TEST_F_TIMEOUT(hole, is_filled_while_others_cut_and_write, 120)
 	EXPECT_SAME(self->data, self->seen, SIZE);
 }
 
+static void *appends(void *arg)
+{
+	struct other *o = arg;
+	char page[PAGE];
+
+	memset(page, 'o', PAGE);
+	while (!o->stop)
+		if (write(o->fd, page, PAGE) == PAGE)
+			o->done++;
+	return NULL;
+}
+
+#define RECORD	9	/* pages, the last of them no chunk */
+
+/* A hole is filled with what is a chunk. What is not comes behind it all the same (I9). */
+TEST_F_TIMEOUT(hole, is_appended_to_in_one_piece, 120)
+{
+	int small = pool_create_flags(&self->r, 0, 0), i, j, pages = 0, others = 0;
+	int fd = open(self->path, O_WRONLY | O_APPEND);
+	struct other o = { .fd = open(self->path, O_WRONLY | O_APPEND) };
+	pthread_t thread;
+
+	memset(self->data, 'r', RECORD * PAGE);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, appends, &o));
+	for (i = 0; i < ROUNDS; i++) {
+		op_free(&self->r, 0, 1);
+		ASSERT_EQ((RECORD - 1) * PAGE, op_alloc(&self->r, 0, self->pool, self->data,
+							(RECORD - 1) * PAGE));
+		for (j = 0; j < 4; j++) {
+			ASSERT_EQ(PAGE / 4, op_alloc(&self->r, 1, small, self->data, PAGE / 4));
+			ASSERT_LE(0, op_edit(&self->r, 0, IOLITE_EDIT_CONCAT, 1, 0, 0));
+			ASSERT_EQ(1, op_free(&self->r, 1, 1));
+		}
+		ASSERT_EQ(RECORD * PAGE, write_at(&self->r, fd, 0));
+	}
+	o.stop = true;
+	pthread_join(thread, NULL);
+	for (i = 0; pread_full(self->fd, self->seen, PAGE, (off_t)i * PAGE) == PAGE; i++) {
+		if (self->seen[0] == 'r') {
+			ASSERT_SAME(self->data, self->seen, PAGE);
+			pages++;
+			continue;
+		}
+		ASSERT_EQ(0, pages % RECORD)
+			TH_LOG("torn at page %d", i);
+		others++;
+	}
+	EXPECT_EQ(ROUNDS * RECORD, pages);
+	EXPECT_EQ(o.done, others);
+	close(o.fd);
+	close(fd);
+	close(small);
+}
+
 FS_HARNESS_MAIN

@@ -119,8 +119,8 @@ static int io_iolite_init_kiocb(struct io_kiocb *req, struct kiocb *kiocb, int d
 	}
 	if (ddir == READ && io_iolite_is_memory(file))
 		return 0;
-	/* Of writes to tmpfs, what needs no waiting is done, see iolite_shmem_write_iter() */
-	if (!(ddir == WRITE && shmem_mapping(file->f_mapping)) &&
+	/* iolite_shmem_write_iter() finds out whether it needs to wait. */
+	if (!(ddir == WRITE && io_iolite_is_memory(file)) &&
 	    !io_iolite_supports_nowait(req, ddir == READ ? EPOLLIN : EPOLLOUT))
 		return -EAGAIN;
 	if (kiocb->ki_flags & IOCB_DIRECT && !(req->flags & REQ_F_NOWAIT))
@@ -743,7 +743,7 @@ static ssize_t io_iolite_write_file(struct io_kiocb *req, struct io_iolite_write
 		return ret;
 	if (kiocb.ki_flags & IOCB_NOWAIT && req->flags & REQ_F_ISREG &&
 	    !(kiocb.ki_flags & IOCB_DIRECT) && !(file->f_op->fop_flags & FOP_BUFFER_WASYNC) &&
-	    !shmem_mapping(file->f_mapping))
+	    !io_iolite_is_memory(file))
 		return -EAGAIN;
 	ret = io_iolite_verify_area(req, &kiocb, WRITE, &wr->pos, len);
 	if (ret || !len)

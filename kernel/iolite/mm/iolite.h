@@ -19,7 +19,6 @@ extern bool iolite_hardened;
 struct iolite_buf *iolite_pool_buf(struct iolite_pool *pool, size_t want, bool zero);
 bool iolite_pool_give(struct iolite_buf *buf, gfp_t gfp);
 void iolite_pool_release_given(struct iolite_buf *buf);
-void iolite_orphans_reap(void);
 void iolite_pool_seal(struct folio *folio);
 bool iolite_pool_shares_whole(const struct iolite_pool *pool);
 

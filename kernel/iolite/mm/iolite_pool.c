@@ -66,7 +66,8 @@ MODULE_PARM_DESC(hardened, "make large sealed buffers of pools read-only for the
  * @pending: chunks without buffers that had other references when last seen
  * @small: the chunk that small buffers are cut from, or NULL
  * @small_used: bytes of @small handed out since it was last empty
- * @orphan: in iolite_orphans, without references
+ * @end: waits, without references, for skbs to be done with @pending
+ * @end_delay: jiffies to the next look
  *
  * A chunk counts its buffers in folio->private, and is linked by folio->lru
  * while it has none.  folio->index is 1 while the kernel cannot write to it.
@@ -83,10 +84,12 @@ struct iolite_pool {
 	struct list_head	pending;
 	struct folio		*small;
 	u32			small_used;
-	struct list_head	orphan;
+	struct delayed_work	end;
+	unsigned long		end_delay;
 };
 
 static const struct file_operations iolite_pool_fops;
+static void iolite_pool_end(struct work_struct *work);
 
 /**
  * iolite_pool_create - make an empty pool
@@ -120,6 +123,7 @@ int iolite_pool_create(struct user_struct *user, unsigned int flags, u64 max_byt
 	for (i = 0; i < IOLITE_POOL_ORDERS; i++)
 		INIT_LIST_HEAD(&pool->free[i]);
 	INIT_LIST_HEAD(&pool->pending);
+	INIT_DELAYED_WORK(&pool->end, iolite_pool_end);
 	iolite_stat_add(IOLITE_STAT_POOLS, 1);
 	*poolp = pool;
 	return 0;
@@ -208,16 +212,6 @@ static void iolite_chunks_free(struct list_head *drop)
 	}
 }
 
-/* ---- Pools that nobody has any more ---- */
-
-static void iolite_orphans_work(struct work_struct *work);
-static DECLARE_DELAYED_WORK(iolite_orphans_dwork, iolite_orphans_work);
-static DEFINE_MUTEX(iolite_orphans_lock);
-/* Whose chunks are in skbs; iolite_orphans_lock, as is all of these pools */
-static LIST_HEAD(iolite_orphans);
-/* Jiffies to the next look: skbs are mostly done at once, and some never */
-static unsigned long iolite_orphans_delay;
-
 /* A pool without references gives up what no skb has; true if that is all. */
 static bool iolite_pool_drained(struct iolite_pool *pool)
 {
@@ -235,41 +229,19 @@ static bool iolite_pool_drained(struct iolite_pool *pool)
 	return list_empty(&pool->pending);
 }
 
-static void iolite_pool_free(struct iolite_pool *pool)
+/* The end of a pool without references. Skbs are mostly done soon, and some never. */
+static void iolite_pool_end(struct work_struct *work)
 {
+	struct iolite_pool *pool = container_of(work, struct iolite_pool, end.work);
+
+	if (!iolite_pool_drained(pool)) {
+		pool->end_delay = clamp(2 * pool->end_delay, 1UL, (unsigned long)HZ);
+		queue_delayed_work(system_dfl_wq, &pool->end, pool->end_delay);
+		return;
+	}
 	free_uid(pool->user);
 	kfree(pool);
 	iolite_stat_add(IOLITE_STAT_POOLS, -1);
-}
-
-/**
- * iolite_orphans_reap - memory of pools that nobody has any more may be free by now
- *
- * Context: may sleep; no lock of a pool.
- */
-void iolite_orphans_reap(void)
-{
-	struct iolite_pool *pool, *next;
-
-	mutex_lock(&iolite_orphans_lock);
-	list_for_each_entry_safe(pool, next, &iolite_orphans, orphan) {
-		if (!iolite_pool_drained(pool))
-			continue;
-		list_del(&pool->orphan);
-		iolite_pool_free(pool);
-	}
-	mutex_unlock(&iolite_orphans_lock);
-}
-
-static void iolite_orphans_work(struct work_struct *work)
-{
-	iolite_orphans_reap();
-	mutex_lock(&iolite_orphans_lock);
-	if (!list_empty(&iolite_orphans)) {
-		iolite_orphans_delay = min(2 * iolite_orphans_delay, HZ);
-		schedule_delayed_work(&iolite_orphans_dwork, iolite_orphans_delay);
-	}
-	mutex_unlock(&iolite_orphans_lock);
 }
 
 /**
@@ -290,15 +262,7 @@ void iolite_pool_put(struct iolite_pool *pool)
 	iolite_chunks_free(&drop);
 	if (pool->small)
 		list_add_tail(&pool->small->lru, &pool->pending);
-	if (iolite_pool_drained(pool)) {
-		iolite_pool_free(pool);
-		return;
-	}
-	mutex_lock(&iolite_orphans_lock);
-	list_add(&pool->orphan, &iolite_orphans);
-	iolite_orphans_delay = 1;
-	mod_delayed_work(system_percpu_wq, &iolite_orphans_dwork, iolite_orphans_delay);
-	mutex_unlock(&iolite_orphans_lock);
+	iolite_pool_end(&pool->end.work);
 }
 
 static int iolite_pool_file_release(struct inode *inode, struct file *file)
@@ -445,12 +409,6 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 	}
 	spin_unlock(&pool->lock);
 	iolite_chunks_free(&drop);
-	if (!room) {
-		iolite_orphans_reap();
-		spin_lock(&pool->lock);
-		room = iolite_pool_reserve(pool, PAGE_SIZE << order);
-		spin_unlock(&pool->lock);
-	}
 	if (!room)
 		return ERR_PTR(-ENOBUFS);
 

@@ -214,7 +214,8 @@ ssize_t iolite_shmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		goto unlock;
 	ret = iolite_shmem_fill(iocb, from);
 	if (iov_iter_count(from)) {
-		rest = nowait ? -EAGAIN : generic_perform_write(iocb, from);
+		/* What was begun is finished under the lock: others append. */
+		rest = nowait && !ret ? -EAGAIN : generic_perform_write(iocb, from);
 		ret = rest > 0 ? ret + rest : ret ?: rest;
 	}
 unlock:

@@ -420,7 +420,7 @@ int iolite_write_source(struct folio **foliop)
  * tmpfs looks only at sealed folios when it writes, to cost nothing else. So seal
  * what is to be replaced.
  */
-static void iolite_seal_targets(struct kiocb *iocb, size_t len)
+static void iolite_seal_targets(struct kiocb *iocb, size_t len, bool nowait)
 {
 	struct address_space *mapping = iocb->ki_filp->f_mapping;
 	pgoff_t index = iocb->ki_pos >> PAGE_SHIFT;
@@ -431,7 +431,7 @@ static void iolite_seal_targets(struct kiocb *iocb, size_t len)
 	folio_batch_init(&fbatch);
 	while (filemap_get_folios(mapping, &index, end, &fbatch)) {
 		for (i = 0; i < folio_batch_count(&fbatch); i++)
-			iolite_seal_folio(fbatch.folios[i], iocb->ki_flags & IOCB_NOWAIT);
+			iolite_seal_folio(fbatch.folios[i], nowait);
 		folio_batch_release(&fbatch);
 		cond_resched();
 	}
@@ -573,11 +573,8 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 		iocb->ki_flags &= ~(IOCB_DIRECT | IOCB_NOWAIT);
 	}
 	take = iolite_can_take(iocb);
-	if (write.nowait && !take)
-		return -EAGAIN;
-	if (take && !write.nowait && shmem_mapping(mapping) &&
-	    iov_iter_count(iter) >= PAGE_SIZE)
-		iolite_seal_targets(iocb, iov_iter_count(iter));
+	if (take && shmem_mapping(mapping) && iov_iter_count(iter) >= PAGE_SIZE)
+		iolite_seal_targets(iocb, iov_iter_count(iter), write.nowait);
 	if (!take)
 		write.mapping = NULL;
 	/* What is written directly may end in the cache all the same. */
@@ -585,6 +582,8 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 		current->iolite_write = &write;
 	if (take && shmem_mapping(mapping))
 		ret = iolite_shmem_write_iter(iocb, iter);
+	else if (write.nowait)
+		ret = -EAGAIN;
 	else
 		ret = iocb->ki_filp->f_op->write_iter(iocb, iter);
 	current->iolite_write = NULL;
