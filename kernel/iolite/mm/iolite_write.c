@@ -308,8 +308,9 @@ static bool iolite_all_dirty(struct folio *folio)
 
 /*
  * Puts the source in the place of @folio, which is locked, with the caller's
- * reference. Returns the source, likewise; NULL with nothing changed; or
- * -ESTALE if a smaller folio made room, and was unlocked and put.
+ * reference. Returns the source, likewise; NULL with nothing changed; or, with @folio
+ * unlocked and put, -ESTALE if it was a smaller one and made room, -EAGAIN if it had
+ * to sleep.
  */
 static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bool nowait)
 {
@@ -327,9 +328,6 @@ static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bo
 	if (folio_test_dirty(folio) && mapping_can_writeback(mapping) &&
 	    !iolite_all_dirty(folio))
 		return NULL;
-	/* Buffers may be locked, and to unmap sleeps. */
-	if (nowait && (folio_buffers(folio) || folio_mapped(folio)))
-		return NULL;
 	/* A device, or who has references, may be writing to it. */
 	if (!folio_test_sealed(folio) && (mapping_was_writably_mapped(mapping) ||
 					  folio_maybe_dma_pinned(folio)))
@@ -337,6 +335,12 @@ static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bo
 	buf = iolite_suitable(mapping, folio->index, folio_order(folio), order);
 	if (!buf)
 		return NULL;
+	/* Buffers may be locked, and to unmap sleeps. */
+	if (nowait && (folio_buffers(folio) || folio_mapped(folio))) {
+		folio_unlock(folio);
+		folio_put(folio);
+		return ERR_PTR(-EAGAIN);
+	}
 
 	if (folio_order(buf->folio) > folio_order(folio)) {
 		if (!mapping_can_writeback(mapping) || folio_test_dirty(folio) ||
