@@ -59,7 +59,8 @@ static unsigned int iolite_shmem_charge(struct address_space *mapping, pgoff_t i
 		folio->index = index;
 		index += folio_nr_pages(folio);
 		folio_set_referenced(folio);
-		folio_mark_dirty(folio);
+		/* as noop_dirty_folio() */
+		folio_set_dirty(folio);
 		flush_dcache_folio(folio);
 	}
 	return i;
@@ -213,11 +214,15 @@ ssize_t iolite_shmem_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (ret)
 		goto unlock;
 	ret = iolite_shmem_fill(iocb, from);
-	if (iov_iter_count(from)) {
-		/* What was begun is finished under the lock: others append. */
-		rest = nowait && !ret ? -EAGAIN : generic_perform_write(iocb, from);
-		ret = rest > 0 ? ret + rest : ret ?: rest;
+	if (!iov_iter_count(from))
+		goto unlock;
+	/* What was begun is finished under the lock: others append. */
+	rest = -EAGAIN;
+	if (ret || !nowait) {
+		iolite_seal_targets();
+		rest = generic_perform_write(iocb, from);
 	}
+	ret = rest > 0 ? ret + rest : ret ?: rest;
 unlock:
 	inode_unlock(inode);
 	return ret;

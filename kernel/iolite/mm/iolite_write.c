@@ -420,22 +420,28 @@ int iolite_write_source(struct folio **foliop)
 	return 0;
 }
 
-/*
+/**
+ * iolite_seal_targets - prepare what the task writes next for being replaced
+ *
  * tmpfs looks only at sealed folios when it writes, to cost nothing else. So seal
  * what is to be replaced.
  */
-static void iolite_seal_targets(struct kiocb *iocb, size_t len, bool nowait)
+void iolite_seal_targets(void)
 {
-	struct address_space *mapping = iocb->ki_filp->f_mapping;
-	pgoff_t index = iocb->ki_pos >> PAGE_SHIFT;
-	pgoff_t end = (iocb->ki_pos + len - 1) >> PAGE_SHIFT;
+	struct iolite_write *write = current->iolite_write;
+	struct address_space *mapping = write->mapping;
+	loff_t pos = write->iocb->ki_pos;
+	pgoff_t index = pos >> PAGE_SHIFT;
+	pgoff_t end = (pos + iov_iter_count(write->iter) - 1) >> PAGE_SHIFT;
 	struct folio_batch fbatch;
 	unsigned int i;
 
+	if (iov_iter_count(write->iter) < PAGE_SIZE)
+		return;
 	folio_batch_init(&fbatch);
 	while (filemap_get_folios(mapping, &index, end, &fbatch)) {
 		for (i = 0; i < folio_batch_count(&fbatch); i++)
-			iolite_seal_folio(fbatch.folios[i], nowait);
+			iolite_seal_folio(fbatch.folios[i], write->nowait);
 		folio_batch_release(&fbatch);
 		cond_resched();
 	}
@@ -577,8 +583,6 @@ ssize_t iolite_write_iter(struct kiocb *iocb, struct iov_iter *iter,
 		iocb->ki_flags &= ~(IOCB_DIRECT | IOCB_NOWAIT);
 	}
 	take = iolite_can_take(iocb);
-	if (take && shmem_mapping(mapping) && iov_iter_count(iter) >= PAGE_SIZE)
-		iolite_seal_targets(iocb, iov_iter_count(iter), write.nowait);
 	if (!take)
 		write.mapping = NULL;
 	/* What is written directly may end in the cache all the same. */

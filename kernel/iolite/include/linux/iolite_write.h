@@ -24,6 +24,7 @@ void iolite_take_sources(struct address_space *mapping, pgoff_t index, pgoff_t e
 			 unsigned int order, gfp_t gfp, struct folio_batch *fbatch);
 void iolite_written(size_t bytes);
 bool iolite_writes_nowait(void);
+void iolite_seal_targets(void);
 ssize_t iolite_shmem_write_iter(struct kiocb *iocb, struct iov_iter *from);
 size_t iolite_copy_to_itself(struct folio *folio, size_t offset, size_t bytes,
 			     struct iov_iter *i);
