@@ -57,7 +57,7 @@ static bool io_iolite_supports_nowait(struct io_kiocb *req, __poll_t mask)
 }
 
 /**
- * io_iolite_is_memory - may a file be read without IOCB_NOWAIT where nobody may wait?
+ * io_iolite_is_memory - may a file be used without IOCB_NOWAIT where nobody may wait?
  * @file: any
  *
  * tmpfs knows nothing of IOCB_NOWAIT, but waits for nothing but swap either.

@@ -125,6 +125,8 @@ EXPORT_SYMBOL_GPL(__iolite_is_source);
  * @bytes: how many
  * @i: of bvecs; is advanced. What of it lies in one folio is one bvec.
  *
+ * If nothing is taken by reference, counts what is going to be copied.
+ *
  * Return: how many bytes there was no need to copy, and are counted; 0 to copy.
  */
 size_t iolite_copy_to_itself(struct folio *folio, size_t offset, size_t bytes,
