@@ -509,47 +509,18 @@ static long cgroup_current(const char *name)
 	return atol(text);
 }
 
-TEST_F_TIMEOUT(pool, memory_is_charged_to_the_cgroup_of_who_allocates, 60)
+/*
+ * A task that has nothing left is killed by its next fault. With all its pages
+ * its own and in memory, only what it asks for is charged.
+ */
+static int fault_nothing_more(void)
 {
-	char path[256];
-	int status;
-	pid_t pid;
+	volatile char stack[128 << 10];
+	size_t at;
 
-	if (geteuid() || make_cgroup("limited", 16 * MB))
-		SKIP(return, "a memory cgroup needs root, cgroup2 and CONFIG_MEMCG");
-	snprintf(path, sizeof(path), CGROUP "/limited/cgroup.procs");
-	pid = fork();
-	if (!pid) {
-		int pool, ret = 0, i;
-		struct ring r;
-
-		/* 0 is whoever writes */
-		if (write_file(path, "0") || ring_open(&r, 1024))
-			_exit(1);
-		pool = pool_create(&r, 0);
-		for (i = 0; i < 1000; i++) {
-			ret = op_alloc(&r, i, pool, self->data, CHUNK);
-			if (ret < 0)
-				break;
-			if (i == 64 && cgroup_current("limited") < 64 * CHUNK)
-				_exit(2);
-		}
-		if (i > 16 * (int)MB / CHUNK)
-			_exit(3);
-		if (ret != -ENOMEM)
-			_exit(4);
-		/* and what was given back can be had again */
-		if (op_free(&r, 0, 10) != 10)
-			_exit(5);
-		_exit(op_alloc(&r, 0, pool, self->data, CHUNK) == CHUNK ? 0 : 6);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
-
-	/* nobody else has noticed */
-	EXPECT_EQ(CHUNK, op_alloc(&self->r, 0, pool_create(&self->r, 0), self->data, CHUNK));
-	rmdir(CGROUP "/limited");
-	umount(CGROUP);
+	for (at = 0; at < sizeof(stack); at += PAGE)
+		stack[at] = 0;
+	return mlockall(MCL_CURRENT);
 }
 
 /* In a cgroup of its own, with its exit status: 0 if all went well */
@@ -569,18 +540,53 @@ static int in_cgroup(const char *name, int (*job)(void *arg), void *arg)
 	return status;
 }
 
+/* Allocates until it may not any more */
+static int alloc_many(void *data)
+{
+	int pool, res = 0, i;
+	struct ring r;
+
+	if (ring_open(&r, 1024) || fault_nothing_more())
+		return 2;
+	pool = pool_create(&r, 0);
+	for (i = 0; i < 1000; i++) {
+		res = op_alloc(&r, i, pool, data, CHUNK);
+		if (res < 0)
+			break;
+		if (i == 64 && cgroup_current("limited") < 64 * CHUNK)
+			return 3;
+	}
+	if (i > 16 * (int)MB / CHUNK)
+		return 4;
+	if (res != -ENOMEM)
+		return 5;
+	/* and what was given back can be had again */
+	if (op_free(&r, 0, 10) != 10)
+		return 6;
+	return op_alloc(&r, 0, pool, data, CHUNK) == CHUNK ? 0 : 7;
+}
+
+TEST_F_TIMEOUT(pool, memory_is_charged_to_the_cgroup_of_who_allocates, 60)
+{
+	if (geteuid() || make_cgroup("limited", 16 * MB))
+		SKIP(return, "a memory cgroup needs root, cgroup2 and CONFIG_MEMCG");
+	EXPECT_EQ(0, in_cgroup("limited", alloc_many, self->data));
+
+	/* nobody else has noticed */
+	EXPECT_EQ(CHUNK, op_alloc(&self->r, 0, pool_create(&self->r, 0), self->data, CHUNK));
+	rmdir(CGROUP "/limited");
+	umount(CGROUP);
+}
+
 #define HUGE_PAGE	(2 << 20)
 
-/*
- * Reads a file that is in the cache for another cgroup until it may not any more.
- * In steps of 2 MiB: a task that has nothing left at all is killed by its next fault.
- */
+/* Reads a file that is in the cache for another cgroup until it may not any more */
 static int hold_many(void *arg)
 {
 	int fd = *(int *)arg, i, res = 0;
 	struct ring r;
 
-	if (ring_open(&r, 1024))
+	if (ring_open(&r, 1024) || fault_nothing_more())
 		return 2;
 	for (i = 0; i < 1000 && res >= 0; i++) {
 		res = op_read(&r, i, fd, 0, 1);
