@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Registration of the slot table and of pools; what a pool's fd can do */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -262,6 +263,38 @@ TEST_F(restricted, ring_allows_the_registrations_that_are_listed)
 	EXPECT_LE(0, pool);
 	EXPECT_EQ(-EACCES, ring_table(&self->r, 4));
 	close(pool);
+}
+
+/* A socket of the ring's table only, as for every other opcode */
+TEST_F(restricted, ring_transmits_only_to_what_it_was_given)
+{
+	struct io_uring_restriction res[] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP },
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE },
+	};
+	int file = open("/tmp", O_TMPFILE | O_RDWR, 0600), out, in;
+	struct io_uring_sqe sqe;
+	char seen[8];
+
+	ASSERT_EQ(0, tcp_pair(&out, &in));
+	ASSERT_EQ(4, write_full(file, "body", 4));
+	ASSERT_EQ(0, ring_table(&self->r, 4));
+	ASSERT_EQ(0, ring_register(&self->r, IORING_REGISTER_FILES, &out, 1));
+	res[0].sqe_op = self->r.table.first_op + IOLITE_OP_TRANSMIT;
+	ASSERT_EQ(0, restrict_ring(&self->r, res, ARRAY_LEN(res)));
+	sqe = sqe_transmit(&self->r, out, "head", 4, file, 4, 0);
+	EXPECT_EQ(-EACCES, ring_run(&self->r, &sqe));
+	sqe.flags = IOSQE_FIXED_FILE;
+	sqe.fd = 1;
+	EXPECT_EQ(-EBADF, ring_run(&self->r, &sqe));
+	sqe.fd = 0;
+	EXPECT_EQ(8, ring_run(&self->r, &sqe));
+	ASSERT_EQ(8, read_full(in, seen, 8));
+	EXPECT_SAME("headbody", seen, 8);
+	EXPECT_EQ(-1, recv(in, seen, 1, MSG_DONTWAIT));
+	close(file);
+	close(out);
+	close(in);
 }
 
 /* ---- pools ---- */

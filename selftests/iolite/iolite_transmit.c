@@ -27,12 +27,21 @@ FIXTURE(transmit) {
 	char *seen;
 };
 
-FIXTURE_VARIANT(transmit) { enum fs fs; enum kind kind; };
+FIXTURE_VARIANT(transmit) { enum fs fs; enum kind kind; unsigned int ring; };
 FIXTURE_VARIANT_ADD(transmit, tmpfs_tcp) { .fs = FS_TMPFS, .kind = TCP };
 FIXTURE_VARIANT_ADD(transmit, huge_tcp) { .fs = FS_HUGE, .kind = TCP };
 FIXTURE_VARIANT_ADD(transmit, ext4_tcp) { .fs = FS_EXT4, .kind = TCP };
 FIXTURE_VARIANT_ADD(transmit, xfs_tcp) { .fs = FS_XFS, .kind = TCP };
 FIXTURE_VARIANT_ADD(transmit, ext4_unix) { .fs = FS_EXT4, .kind = UNIX_STREAM };
+FIXTURE_VARIANT_ADD(transmit, sqpoll) {
+	.fs = FS_EXT4,
+	.ring = IORING_SETUP_SQPOLL,
+};
+
+FIXTURE_VARIANT_ADD(transmit, defer_taskrun) {
+	.fs = FS_EXT4,
+	.ring = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+};
 
 static int pair(enum kind kind, int *a, int *b)
 {
@@ -41,7 +50,10 @@ static int pair(enum kind kind, int *a, int *b)
 
 FIXTURE_SETUP(transmit)
 {
-	OPEN_RING(&self->r, 8);
+	if (!iolite_present())
+		SKIP(return, "the kernel has no IO-Lite");
+	ASSERT_EQ(0, ring_setup(&self->r, 64, variant->ring));
+	ASSERT_EQ(0, ring_table(&self->r, 8));
 	NEED_FS(variant->fs);
 	self->pool = pool_create(&self->r, 0);
 	self->data = xmalloc(FILE_SIZE);
@@ -500,7 +512,7 @@ TEST_F_TIMEOUT(transmit, requests_that_wait_leave_nothing_behind, 60)
 		int out, in, file = dup(self->file);
 		struct ring r;
 
-		ASSERT_EQ(0, ring_setup(&r, 4, 0));
+		ASSERT_EQ(0, ring_setup(&r, 4, variant->ring));
 		ASSERT_EQ(0, ring_table(&r, 4));
 		ASSERT_EQ(0, pair(variant->kind, &out, &in));
 		ASSERT_LE(0, set_sndbuf(out, 4 * PAGE));
