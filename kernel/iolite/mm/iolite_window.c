@@ -177,11 +177,14 @@ static void iolite_window_close(struct vm_area_struct *vma)
 
 	mutex_lock(&iolite_window_lock);
 	list_del(&domain->node);
-	xa_for_each(&domain->grants, pgoff, grant)
-		iolite_grant_drop(domain, grant);
-	xa_destroy(&domain->grants);
 	mutex_unlock(&iolite_window_lock);
 
+	/* Nobody finds it any more, and there may be many. */
+	xa_for_each(&domain->grants, pgoff, grant) {
+		iolite_grant_drop(domain, grant);
+		cond_resched();
+	}
+	xa_destroy(&domain->grants);
 	free_uid(domain->user);
 	kfree(domain);
 	iolite_stat_add(IOLITE_STAT_DOMAINS, -1);
@@ -198,6 +201,9 @@ static vm_fault_t iolite_window_fault(struct vm_fault *vmf)
 
 	if (!domain)
 		return VM_FAULT_SIGSEGV;
+	/* A page table is charged for, see IOLITE_LOCKED_GFP. */
+	if (pte_alloc(vma->vm_mm, vmf->pmd))
+		return VM_FAULT_OOM;
 
 	mutex_lock(&iolite_window_lock);
 	grant = xa_load(&domain->grants, vmf->pgoff);
@@ -460,6 +466,23 @@ static int __iolite_grant_slice(const struct iolite_slice *slice, struct iolite_
 	return ret;
 }
 
+/* Let the caller's domain write to a buffer that was not sealed yet. */
+static int __iolite_grant_writable(struct iolite_buf *buf)
+{
+	struct iolite_domain *domain = iolite_current_domain();
+	unsigned long at, end = iolite_buf_pgoff(buf) + iolite_buf_pages(buf);
+	int ret = 0;
+
+	lockdep_assert_held(&iolite_window_lock);
+	if (!domain)
+		return -ENXIO;
+	for (at = iolite_buf_pgoff(buf); at < end && !ret; at++)
+		if (!xa_load(&domain->grants, at))
+			ret = iolite_grant_store(domain, at, GRANT_WRITE);
+	return ret;
+}
+
+/* To read, and fills in @extent; or to write, if that is NULL */
 static int iolite_grant_slice(const struct iolite_slice *slice, struct iolite_extent *extent)
 {
 	int ret, tries = IOLITE_LOCKED_TRIES;
@@ -468,7 +491,10 @@ static int iolite_grant_slice(const struct iolite_slice *slice, struct iolite_ex
 	do {
 		mmap_read_lock(current->mm);
 		mutex_lock(&iolite_window_lock);
-		ret = __iolite_grant_slice(slice, extent);
+		if (extent)
+			ret = __iolite_grant_slice(slice, extent);
+		else
+			ret = __iolite_grant_writable(slice->buf);
 		mutex_unlock(&iolite_window_lock);
 		mmap_read_unlock(current->mm);
 	} while (ret == -ENOMEM && tries-- && iolite_make_room());
@@ -518,81 +544,65 @@ int iolite_window_map(struct iolite_agg *agg, u64 pos, struct iolite_extent __us
 	return done ?: ret;
 }
 
-/* Addresses for all of the aggregate's buffers, one behind the other */
-static int iolite_name_bufs(struct iolite_agg *agg)
+/* Addresses for @nr pages, which all are @buf's until others get their part */
+static int iolite_window_reserve(struct iolite_buf *buf, unsigned long nr, unsigned long *pgoff)
 {
-	unsigned long nr = PFN_UP(agg->len), first, pgoff;
-	struct iolite_agg_iter it;
-	struct iolite_slice slice;
-	int ret;
+	int ret = -ENXIO;
 
-	lockdep_assert_held(&iolite_window_lock);
-	iolite_agg_iter_init(&it, agg, 0);
-	if (WARN_ON_ONCE(!iolite_agg_iter_next(&it, &slice)))
-		return -EINVAL;
-	if (slice.buf->window_pgoff)
-		return 0;
-	ret = iolite_window_alloc(slice.buf, nr, &first);
-	if (ret)
-		return ret;
-
-	pgoff = first;
-	do {
-		unsigned long pages = iolite_buf_pages(slice.buf);
-		MA_STATE(mas, &window_tree, pgoff, pgoff + pages - 1);
-
-		/* The run is reserved: what it costs to divide it is little. */
-		mas_store_gfp(&mas, slice.buf, GFP_KERNEL | __GFP_NOFAIL);
-		iolite_window_name_buf(slice.buf, pgoff);
-		pgoff += pages;
-	} while (iolite_agg_iter_next(&it, &slice));
-	return 0;
+	mmap_read_lock(current->mm);
+	mutex_lock(&iolite_window_lock);
+	if (iolite_current_domain())
+		ret = iolite_window_alloc(buf, nr, pgoff);
+	mutex_unlock(&iolite_window_lock);
+	mmap_read_unlock(current->mm);
+	return ret;
 }
 
-static int __iolite_map_writable(struct iolite_agg *agg, u64 *addr)
+static void iolite_window_name_part(struct iolite_buf *buf, unsigned long pgoff)
 {
-	struct iolite_domain *domain = iolite_current_domain();
-	struct iolite_agg_iter it;
-	struct iolite_slice slice;
-	unsigned long at, first = 0;
-	int ret;
+	MA_STATE(mas, &window_tree, pgoff, pgoff + iolite_buf_pages(buf) - 1);
 
-	if (!domain)
-		return -ENXIO;
-	ret = iolite_name_bufs(agg);
-	iolite_agg_iter_init(&it, agg, 0);
-	while (!ret && iolite_agg_iter_next(&it, &slice)) {
-		unsigned long pgoff = iolite_buf_pgoff(slice.buf);
-
-		if (!first)
-			first = pgoff + 1;
-		for (at = pgoff; at < pgoff + iolite_buf_pages(slice.buf) && !ret; at++)
-			if (!xa_load(&domain->grants, at))
-				ret = iolite_grant_store(domain, at, GRANT_WRITE);
-	}
-	*addr = window_base + ((first - 1) << PAGE_SHIFT);
-	return ret;
+	mutex_lock(&iolite_window_lock);
+	/* The run is reserved: what it costs to divide it is little. */
+	mas_store_gfp(&mas, buf, GFP_KERNEL | __GFP_NOFAIL);
+	iolite_window_name_buf(buf, pgoff);
+	mutex_unlock(&iolite_window_lock);
 }
 
 /**
  * iolite_window_map_writable - let the calling process fill unsealed buffers
- * @agg: as filled by iolite_pool_alloc()
+ * @agg: as filled by iolite_pool_alloc(), and known to nobody else yet
  * @addr: out: address of the first byte; the buffers follow without gaps
  *
  * Return: 0, -ENXIO if the process has not joined the window, -ENOSPC if the
- * window is full, -ENOMEM.
+ * window is full, -ENOMEM, -EINTR if killed. With an error the buffers may have
+ * addresses, and the process access to some.
  */
 int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr)
 {
-	int ret, tries = IOLITE_LOCKED_TRIES;
+	struct iolite_agg_iter it;
+	struct iolite_slice slice;
+	unsigned long pgoff;
+	int ret;
 
+	iolite_agg_iter_init(&it, agg, 0);
+	if (WARN_ON_ONCE(!iolite_agg_iter_next(&it, &slice)))
+		return -EINVAL;
+	ret = iolite_window_reserve(slice.buf, PFN_UP(agg->len), &pgoff);
+	if (ret)
+		return ret;
+
+	*addr = window_base + (pgoff << PAGE_SHIFT);
+	/* There may be many, and others want the lock. All of the run has to get its owner. */
 	do {
-		mmap_read_lock(current->mm);
-		mutex_lock(&iolite_window_lock);
-		ret = __iolite_map_writable(agg, addr);
-		mutex_unlock(&iolite_window_lock);
-		mmap_read_unlock(current->mm);
-	} while (ret == -ENOMEM && tries-- && iolite_make_room());
+		iolite_window_name_part(slice.buf, pgoff);
+		pgoff += iolite_buf_pages(slice.buf);
+		if (!ret)
+			ret = iolite_grant_slice(&slice, NULL);
+		if (!ret && fatal_signal_pending(current))
+			ret = -EINTR;
+		cond_resched();
+	} while (iolite_agg_iter_next(&it, &slice));
 	return ret;
 }
 
