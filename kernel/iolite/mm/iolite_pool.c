@@ -42,6 +42,9 @@
 /* How many chunks that an skb held are looked at for each allocation */
 #define IOLITE_REAP_BATCH	8
 
+/* and at once, with a lock held or by the pools that have ended */
+#define IOLITE_REAP_MAX		1024
+
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "iolite."
 
@@ -66,8 +69,7 @@ MODULE_PARM_DESC(hardened, "make large sealed buffers of pools read-only for the
  * @pending: chunks without buffers that had other references when last seen
  * @small: the chunk that small buffers are cut from, or NULL
  * @small_used: bytes of @small handed out since it was last empty
- * @end: waits, without references, for skbs to be done with @pending
- * @end_delay: jiffies to the next look
+ * @ended: in iolite_ended, without references, until skbs are done with @pending
  *
  * A chunk counts its buffers in folio->private, and is linked by folio->lru
  * while it has none.  folio->index is 1 while the kernel cannot write to it.
@@ -84,12 +86,16 @@ struct iolite_pool {
 	struct list_head	pending;
 	struct folio		*small;
 	u32			small_used;
-	struct delayed_work	end;
-	unsigned long		end_delay;
+	struct list_head	ended;
 };
 
 static const struct file_operations iolite_pool_fops;
-static void iolite_pool_end(struct work_struct *work);
+
+static void iolite_pools_end(struct work_struct *work);
+static DECLARE_DELAYED_WORK(iolite_end_work, iolite_pools_end);
+static DEFINE_SPINLOCK(iolite_ended_lock);
+static LIST_HEAD(iolite_ended);			/* under iolite_ended_lock */
+static unsigned long iolite_end_delay;		/* jiffies, likewise */
 
 /**
  * iolite_pool_create - make an empty pool
@@ -123,7 +129,6 @@ int iolite_pool_create(struct user_struct *user, unsigned int flags, u64 max_byt
 	for (i = 0; i < IOLITE_POOL_ORDERS; i++)
 		INIT_LIST_HEAD(&pool->free[i]);
 	INIT_LIST_HEAD(&pool->pending);
-	INIT_DELAYED_WORK(&pool->end, iolite_pool_end);
 	iolite_stat_add(IOLITE_STAT_POOLS, 1);
 	*poolp = pool;
 	return 0;
@@ -212,36 +217,68 @@ static void iolite_chunks_free(struct list_head *drop)
 	}
 }
 
-/* A pool without references gives up what no skb has; true if that is all. */
-static bool iolite_pool_drained(struct iolite_pool *pool)
+/*
+ * A pool without references gives up what no skb has; true if that is all.  Looks at
+ * no more than *@max chunks that have to stay.
+ */
+static bool iolite_pool_drained(struct iolite_pool *pool, unsigned int *max)
 {
 	struct folio *folio, *next;
+	LIST_HEAD(stay);
 	LIST_HEAD(drop);
 
 	list_for_each_entry_safe(folio, next, &pool->pending, lru) {
 		cond_resched();
-		if (folio_ref_count(folio) > 1)
+		if (folio_ref_count(folio) > 1) {
+			if (!*max)
+				break;
+			--*max;
+			list_move_tail(&folio->lru, &stay);
 			continue;
+		}
 		list_del(&folio->lru);
 		iolite_chunk_drop(pool, folio, &drop);
 	}
+	/* those come last the next time */
+	list_splice_tail(&stay, &pool->pending);
 	iolite_chunks_free(&drop);
 	return list_empty(&pool->pending);
 }
 
-/* The end of a pool without references. Skbs are mostly done soon, and some never. */
-static void iolite_pool_end(struct work_struct *work)
+static void iolite_pool_free(struct iolite_pool *pool)
 {
-	struct iolite_pool *pool = container_of(work, struct iolite_pool, end.work);
-
-	if (!iolite_pool_drained(pool)) {
-		pool->end_delay = clamp(2 * pool->end_delay, 1UL, (unsigned long)HZ);
-		queue_delayed_work(system_dfl_wq, &pool->end, pool->end_delay);
-		return;
-	}
 	free_uid(pool->user);
 	kfree(pool);
 	iolite_stat_add(IOLITE_STAT_POOLS, -1);
+}
+
+/*
+ * Pools that have ended while skbs have their memory.  Skbs are mostly done soon, and
+ * some never: however many those are, they cost the same.
+ */
+static void iolite_pools_end(struct work_struct *work)
+{
+	unsigned int max = IOLITE_REAP_MAX;
+	struct iolite_pool *pool;
+	LIST_HEAD(stay);
+
+	spin_lock(&iolite_ended_lock);
+	while (max && !list_empty(&iolite_ended)) {
+		pool = list_first_entry(&iolite_ended, struct iolite_pool, ended);
+		list_del(&pool->ended);
+		spin_unlock(&iolite_ended_lock);
+		if (iolite_pool_drained(pool, &max))
+			iolite_pool_free(pool);
+		else
+			list_add_tail(&pool->ended, &stay);
+		spin_lock(&iolite_ended_lock);
+	}
+	list_splice_tail(&stay, &iolite_ended);
+	if (!list_empty(&iolite_ended)) {
+		queue_delayed_work(system_dfl_wq, &iolite_end_work, iolite_end_delay);
+		iolite_end_delay = min(2 * iolite_end_delay, (unsigned long)HZ);
+	}
+	spin_unlock(&iolite_ended_lock);
 }
 
 /**
@@ -251,6 +288,7 @@ static void iolite_pool_end(struct work_struct *work)
  */
 void iolite_pool_put(struct iolite_pool *pool)
 {
+	unsigned int max = IOLITE_REAP_BATCH;
 	LIST_HEAD(drop);
 	int i;
 
@@ -262,7 +300,20 @@ void iolite_pool_put(struct iolite_pool *pool)
 	iolite_chunks_free(&drop);
 	if (pool->small)
 		list_add_tail(&pool->small->lru, &pool->pending);
-	iolite_pool_end(&pool->end.work);
+	if (iolite_pool_drained(pool, &max)) {
+		iolite_pool_free(pool);
+		return;
+	}
+	spin_lock(&iolite_ended_lock);
+	list_add_tail(&pool->ended, &iolite_ended);
+	/* Its skbs may be done soon. Once between two looks, or there might be none. */
+	if (iolite_end_delay != 1) {
+		iolite_end_delay = 1;
+		mod_delayed_work(system_dfl_wq, &iolite_end_work, 1);
+	} else {
+		queue_delayed_work(system_dfl_wq, &iolite_end_work, 1);
+	}
+	spin_unlock(&iolite_ended_lock);
 }
 
 static int iolite_pool_file_release(struct inode *inode, struct file *file)
@@ -377,6 +428,26 @@ static void iolite_pool_shrink(struct iolite_pool *pool, struct list_head *drop)
 	pool->kept = 0;
 }
 
+/*
+ * Gives up what nobody uses, until @bytes are reserved or all chunks were looked at:
+ * those that are looked at for each allocation may all be some slow receiver's.
+ */
+static bool iolite_pool_make_room(struct iolite_pool *pool, u64 bytes, struct list_head *drop)
+{
+	u64 chunks;
+
+	lockdep_assert_held(&pool->lock);
+	for (chunks = pool->bytes >> PAGE_SHIFT;; chunks -= IOLITE_REAP_MAX) {
+		iolite_pool_reap(pool, IOLITE_REAP_MAX, drop);
+		iolite_pool_shrink(pool, drop);
+		if (iolite_pool_reserve(pool, bytes))
+			return true;
+		if (chunks <= IOLITE_REAP_MAX || list_empty(&pool->pending))
+			return false;
+		cond_resched_lock(&pool->lock);
+	}
+}
+
 static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int order, bool zero)
 {
 	gfp_t gfp = order ? GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY : IOLITE_GFP;
@@ -401,12 +472,8 @@ static struct folio *iolite_chunk_get(struct iolite_pool *pool, unsigned int ord
 		return folio;
 	}
 	room = iolite_pool_reserve(pool, PAGE_SIZE << order);
-	if (!room) {
-		/* Some slow receiver may have been looked at all the time. */
-		iolite_pool_reap(pool, ULONG_MAX, &drop);
-		iolite_pool_shrink(pool, &drop);
-		room = iolite_pool_reserve(pool, PAGE_SIZE << order);
-	}
+	if (!room)
+		room = iolite_pool_make_room(pool, PAGE_SIZE << order, &drop);
 	spin_unlock(&pool->lock);
 	iolite_chunks_free(&drop);
 	if (!room)
