@@ -5,6 +5,7 @@
 #include <kunit/test.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/iolite.h>
 #include <linux/iolite_cow.h>
 #include <linux/mm.h>
 #include <linux/shmem_fs.h>
@@ -109,11 +110,33 @@ static void writer_that_may_not_sleep_is_sent_away(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, folio_test_sealed(t->held));
 }
 
+/* Coda's files are mapped from those that they are stored in, which others write to. */
+static void file_that_maps_another_is_not_shared(struct kunit *test)
+{
+	struct cow_test *t = test->priv;
+	struct address_space *own;
+	struct kiocb kiocb;
+	struct bio_vec bvec;
+	struct file *file;
+	unsigned int nr;
+
+	file = shmem_file_setup("iolite_cow_test", PAGE_SIZE, EMPTY_VMA_FLAGS);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
+	own = file->f_mapping;
+	file->f_mapping = t->file->f_mapping;
+	init_sync_kiocb(&kiocb, file);
+	KUNIT_EXPECT_EQ(test, iolite_gather(&kiocb, PAGE_SIZE, &bvec, 1, &nr), -ENOTBLK);
+	KUNIT_EXPECT_EQ(test, nr, 0);
+	file->f_mapping = own;
+	fput(file);
+}
+
 static struct kunit_case cow_test_cases[] = {
 	KUNIT_CASE(pinning_for_a_device_gives_another_folio),
 	KUNIT_CASE(folio_that_nobody_holds_is_pinned_as_it_is),
 	KUNIT_CASE(held_folio_is_replaced_and_lives_on),
 	KUNIT_CASE(writer_that_may_not_sleep_is_sent_away),
+	KUNIT_CASE(file_that_maps_another_is_not_shared),
 	{ }
 };
 

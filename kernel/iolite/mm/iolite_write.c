@@ -453,7 +453,8 @@ static bool iolite_can_take(struct kiocb *iocb)
 {
 	struct address_space *mapping = iocb->ki_filp->f_mapping;
 
-	if (iocb->ki_flags & IOCB_DIRECT || !mapping_iolite(mapping) || IS_DAX(mapping->host))
+	if (iocb->ki_flags & IOCB_DIRECT || !mapping_iolite(mapping) ||
+	    !iolite_maps_itself(iocb->ki_filp) || IS_DAX(mapping->host))
 		return false;
 	/* Blocks smaller than a page may be written one at a time, and fail. */
 	if (i_blocksize(mapping->host) < PAGE_SIZE)

@@ -46,6 +46,12 @@ static inline bool mapping_iolite(const struct address_space *mapping)
 	return test_bit(AS_IOLITE, &mapping->flags);
 }
 
+/* Is what is mapped of a file its own, and not another one's that it is stored in? */
+static inline bool iolite_maps_itself(const struct file *file)
+{
+	return file->f_mapping == &file_inode(file)->i_data;
+}
+
 /* A folio of the mapping was sealed at some time. */
 static inline bool mapping_iolite_sealed(const struct address_space *mapping)
 {
