@@ -66,7 +66,7 @@ static bool io_iolite_supports_nowait(struct io_kiocb *req, __poll_t mask)
  */
 bool io_iolite_is_memory(const struct file *file)
 {
-	return shmem_mapping(file->f_mapping) &&
+	return shmem_mapping(file->f_mapping) && iolite_maps_itself(file) &&
 	       !READ_ONCE(SHMEM_I(file_inode(file))->swapped);
 }
 
@@ -201,42 +201,42 @@ int io_iolite_read_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	return 0;
 }
 
-static int io_iolite_read_append(struct io_ring_ctx *ctx, struct io_iolite_read *rd)
+static struct io_iolite *io_iolite_read_append(struct io_kiocb *req, struct io_iolite_read *rd)
 {
-	struct io_iolite *target = io_iolite_lookup(ctx, rd->slot);
+	struct io_iolite *target = io_iolite_lookup(req->ctx, rd->slot);
 	u32 room;
 
 	if (IS_ERR(target))
-		return PTR_ERR(target);
+		return target;
 	if (target->busy || !iolite_agg_sealed(&target->agg))
-		return -EBUSY;
+		return ERR_PTR(-EBUSY);
 	room = IOLITE_AGG_MAX_BYTES - target->agg.len;
 	if (rd->len && !room)
-		return -E2BIG;
+		return ERR_PTR(-E2BIG);
+	/* A file can be read again. */
+	if (target->agg.nr > IOLITE_AGG_MAX_SLICES - IOLITE_AGG_INLINE &&
+	    !io_iolite_is_storage(req))
+		return ERR_PTR(-E2BIG);
 	rd->len = min(rd->len, room);
-	rd->target = target;
-	return 0;
+	return target;
 }
 
 static int io_iolite_read_start(struct io_kiocb *req, struct io_iolite_read *rd)
 {
-	struct io_ring_ctx *ctx = req->ctx;
-	int ret;
+	struct io_iolite *target = NULL;
 
-	/* the slot is looked for again at the end, but why read in vain */
-	if (rd->flags & IOLITE_READ_APPEND)
-		ret = io_iolite_read_append(ctx, rd);
-	else
-		ret = io_iolite_find_slot(ctx, rd->slot);
-	if (ret < 0)
-		return ret;
-	rd->obj = io_iolite_new(ctx);
-	if (!rd->obj) {
-		rd->target = NULL;
-		return -ENOMEM;
+	if (rd->flags & IOLITE_READ_APPEND) {
+		target = io_iolite_read_append(req, rd);
+		if (IS_ERR(target))
+			return PTR_ERR(target);
 	}
-	if (rd->target)
-		io_iolite_pin(rd->target);
+	rd->obj = io_iolite_new(req->ctx);
+	if (!rd->obj)
+		return -ENOMEM;
+	if (target) {
+		io_iolite_pin(target);
+		rd->target = target;
+	}
 	req->flags |= REQ_F_NEED_CLEANUP;
 	return 0;
 }
@@ -414,7 +414,7 @@ static int io_iolite_read_on(struct io_kiocb *req, struct io_iolite_read *rd,
 	return min_t(ssize_t, ret, 0);
 }
 
-int io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
+static int __io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
 {
 	struct io_iolite_read *rd = io_kiocb_to_cmd(req, struct io_iolite_read);
 	struct io_ring_ctx *ctx = req->ctx;
@@ -425,7 +425,10 @@ int io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
 	if (unlikely(ret))
 		return ret;
 	io_ring_submit_lock(ctx, issue_flags);
-	ret = rd->obj ? 0 : io_iolite_read_start(req, rd);
+	/* What a stream gave is gone from there: without a slot for it do not read. */
+	ret = io_iolite_find_slot(ctx, rd->slot);
+	if (likely(ret >= 0))
+		ret = rd->obj ? 0 : io_iolite_read_start(req, rd);
 	io_ring_submit_unlock(ctx, issue_flags);
 	if (likely(!ret))
 		ret = io_iolite_read_on(req, rd, &sink, issue_flags);
@@ -444,6 +447,21 @@ int io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
 	if (ret != rd->len)
 		req_set_fail(req);
 	return IOU_COMPLETE;
+}
+
+int io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
+{
+	const unsigned int poll = IO_URING_F_UNLOCKED | IO_URING_F_NONBLOCK;
+	struct io_iolite_read *rd = io_kiocb_to_cmd(req, struct io_iolite_read);
+	int ret;
+
+	if (rd->slot != IOLITE_SLOT_ALLOC || (issue_flags & poll) != poll)
+		return __io_iolite_read(req, issue_flags);
+	/* It does not block, so it can keep the lock, and the slot that is free stays so. */
+	mutex_lock(&req->ctx->uring_lock);
+	ret = __io_iolite_read(req, issue_flags & ~IO_URING_F_UNLOCKED);
+	mutex_unlock(&req->ctx->uring_lock);
+	return ret;
 }
 
 void io_iolite_read_fail(struct io_kiocb *req)
@@ -665,7 +683,6 @@ static ssize_t io_iolite_send(struct io_kiocb *req, struct io_iolite_write *wr,
 	const struct iolite_agg *agg = &wr->obj->agg;
 	size_t len = wr->len - wr->done;
 	struct msghdr msg = { };
-	bool by_ref;
 	ssize_t ret;
 
 	if (wr->op_flags & ~IO_IOLITE_MSG_FLAGS || (wr->pos && wr->pos != -1))
@@ -685,19 +702,17 @@ static ssize_t io_iolite_send(struct io_kiocb *req, struct io_iolite_write *wr,
 	msg.msg_flags = (wr->op_flags & ~MSG_WAITALL) | MSG_NOSIGNAL;
 	if (issue_flags & IO_URING_F_NONBLOCK)
 		msg.msg_flags |= MSG_DONTWAIT;
-	by_ref = io_iolite_takes_pages(sock->sk);
-	if (by_ref)
+	if (io_iolite_takes_pages(sock->sk))
 		msg.msg_flags |= MSG_SPLICE_PAGES;
 
-	if (sock->type == SOCK_STREAM) {
+	if (sock->type == SOCK_STREAM)
 		ret = io_iolite_send_stream(sock, &msg, agg, len);
-	} else {
+	else
 		ret = io_iolite_send_message(sock, &msg, agg, len);
-		by_ref = msg.msg_flags & MSG_SPLICE_PAGES;
-	}
 	if (ret <= 0)
 		return ret;
-	if (by_ref)
+	/* who copies takes the flag away */
+	if (msg.msg_flags & MSG_SPLICE_PAGES)
 		iolite_stat_add(IOLITE_STAT_SENT_BYTES, ret);
 	else
 		iolite_count_copy(IOLITE_COPY_SPECIAL, ret);

@@ -23,6 +23,7 @@
 #include <linux/slab.h>
 #include <linux/socket.h>
 #include <linux/uio.h>
+#include <net/inet_connection_sock.h>
 #include <net/sock.h>
 
 #include <uapi/linux/io_uring.h>
@@ -285,7 +286,7 @@ static bool io_iolite_parts_grow(struct io_iolite_parts *parts)
 }
 
 static int io_iolite_parts_header(struct io_iolite_transmit *tx, struct iolite_pool *pool,
-				      struct io_iolite_parts *parts)
+				  struct io_iolite_parts *parts)
 {
 	int ret;
 
@@ -366,30 +367,39 @@ static ssize_t io_iolite_parts_slot(struct io_kiocb *req, struct io_iolite_trans
 	return bytes;
 }
 
+/*
+ * What is corked has to be pushed if nothing comes any more. TCP marks a packet for
+ * that; TLS would send a record, and wait for a peer with ->uring_lock held.
+ */
+static bool io_iolite_may_cork(const struct sock *sk)
+{
+	return sk_is_tcp(sk) && !inet_csk(sk)->icsk_ulp_ops;
+}
+
 static ssize_t io_iolite_parts_send(struct io_iolite_transmit *tx, struct socket *sock,
 				    struct io_iolite_parts *parts, unsigned int issue_flags)
 {
 	struct msghdr msg = { };
-	bool by_ref = io_iolite_takes_pages(sock->sk);
 	unsigned int copied;
 	ssize_t ret;
 
 	msg.msg_flags = (tx->msg_flags & MSG_MORE) | MSG_NOSIGNAL;
 	tx->flags &= ~IO_IOLITE_CORKED;
-	if (parts->more) {
+	if (parts->more && io_iolite_may_cork(sock->sk)) {
 		msg.msg_flags |= MSG_MORE;
 		tx->flags |= IO_IOLITE_CORKED;
 	}
 	if (issue_flags & IO_URING_F_NONBLOCK || tx->msg_flags & MSG_DONTWAIT)
 		msg.msg_flags |= MSG_DONTWAIT;
-	if (by_ref)
+	if (io_iolite_takes_pages(sock->sk))
 		msg.msg_flags |= MSG_SPLICE_PAGES;
 	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, parts->bvecs, parts->nr, parts->bytes);
 	ret = sock_sendmsg(sock, &msg);
 	if (ret <= 0)
 		return ret;
 
-	if (by_ref)
+	/* who copies takes the flag away */
+	if (msg.msg_flags & MSG_SPLICE_PAGES)
 		iolite_stat_add(IOLITE_STAT_SENT_BYTES, ret);
 	else
 		iolite_count_copy(IOLITE_COPY_SPECIAL, ret);

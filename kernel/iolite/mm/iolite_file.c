@@ -297,7 +297,8 @@ bool iolite_sink_full(const struct iov_iter *i)
 
 static bool iolite_can_share(const struct file *file)
 {
-	return mapping_iolite(file->f_mapping) && !IS_DAX(file_inode(file));
+	return mapping_iolite(file->f_mapping) && iolite_maps_itself(file) &&
+	       !IS_DAX(file_inode(file));
 }
 
 static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sink *sink)
@@ -330,12 +331,14 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 	struct iolite_buf *bufs[IOLITE_COPY_BVECS] __uninitialized;
 	/* Device drivers have been seen to return more than they stored. */
 	bool zero = reason == IOLITE_COPY_SPECIAL || iolite_pool_shares_whole(sink->pool);
+	/* What a stream gave is gone from there: keeping it must not need memory. */
+	unsigned int max = reason == IOLITE_COPY_SPECIAL ? IOLITE_AGG_INLINE : IOLITE_COPY_BVECS;
 	size_t room = 0, left;
 	struct iov_iter iter;
 	unsigned int nr, i;
 	ssize_t ret;
 
-	for (nr = 0; room < len && nr < IOLITE_COPY_BVECS; nr++) {
+	for (nr = 0; room < len && nr < max; nr++) {
 		struct iolite_buf *buf = iolite_pool_buf(sink->pool, len - room, zero);
 
 		if (IS_ERR(buf)) {
