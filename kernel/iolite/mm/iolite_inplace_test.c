@@ -390,6 +390,34 @@ static void stray_store_to_a_large_sealed_buffer_faults(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iolite_stat_read(IOLITE_STAT_READONLY_PAGES), before);
 }
 
+/* A device's descriptor has 16 bits for a length, and skbs of BIG TCP are larger. */
+static void frag_is_no_longer_than_a_descriptor_can_say(struct kunit *test)
+{
+	const size_t len = 4 * SZ_64K;
+	struct folio *folio = folio_alloc(GFP_KERNEL, get_order(len));
+	struct sk_buff *skb = alloc_skb(128, GFP_KERNEL);
+	struct bio_vec bvec;
+	struct iov_iter iter;
+	size_t sum = 0;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	KUNIT_ASSERT_NOT_NULL(test, skb);
+	bvec_set_folio(&bvec, folio, len, 0);
+	iov_iter_bvec(&iter, ITER_SOURCE, &bvec, 1, len);
+	KUNIT_EXPECT_EQ(test, skb_splice_from_iter(skb, &iter, len), (ssize_t)len);
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+
+		KUNIT_EXPECT_LE(test, skb_frag_size(frag), max_t(size_t, U16_MAX, PAGE_SIZE));
+		KUNIT_EXPECT_PTR_EQ(test, skb_frag_address(frag), folio_address(folio) + sum);
+		sum += skb_frag_size(frag);
+	}
+	KUNIT_EXPECT_EQ(test, sum, len);
+	kfree_skb(skb);
+	folio_put(folio);
+}
+
 static struct kunit_case inplace_test_cases[] = {
 	KUNIT_CASE(sealed_frag_is_seen_without_the_flag),
 	KUNIT_CASE(sealed_frag_is_seen_in_a_copy),
@@ -403,6 +431,7 @@ static struct kunit_case inplace_test_cases[] = {
 	KUNIT_CASE(aead_may_read_a_sealed_page),
 	KUNIT_CASE(scatterlist_is_looked_at_to_its_last_page),
 	KUNIT_CASE(stray_store_to_a_large_sealed_buffer_faults),
+	KUNIT_CASE(frag_is_no_longer_than_a_descriptor_can_say),
 	{ }
 };
 
