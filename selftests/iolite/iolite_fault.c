@@ -307,6 +307,62 @@ FAULT_TEST(map)
 FAULT_TEST(register_and_unregister)
 FAULT_TEST(join)
 
+/* What was taken from a pipe cannot be given back. Pages, as they take a tree to keep. */
+TEST_F_TIMEOUT(fault, in_reading_a_pipe_loses_nothing, 60)
+{
+	long max = sysctl_get("iolite_max_pool_bytes"), pages = 0;
+	const int len = 15 * PAGE;
+	char *seen = xmalloc(len);
+	unsigned int n, round = 0, failed = 0;
+	int p[2];
+
+	/* which one is the n-th differs a little from one time to the next */
+	for (n = 1; n < MAX_NTH; n++) {
+		int res, left, got = 0;
+
+		ASSERT_EQ(0, open_all(self));
+		if (!pages)
+			pages = stat_settled("pool_pages");
+		ASSERT_EQ(pages, stat_wait("pool_pages", pages));
+		ASSERT_EQ(0, sysctl_set("iolite_max_pool_bytes", pages * PAGE + len));
+		ASSERT_EQ(0, pipe(p));
+		ASSERT_EQ(len, write_full(p[1], self->data, len));
+		fail_nth(n);
+		res = op_read(&self->r, 2, p[0], -1, len);
+		left = fail_left();
+		fail_nth(0);
+		failed += res < 0;
+		EXPECT_TRUE(documented(res))
+			TH_LOG("allocation %u: %d", n, res);
+		if (res < 0)
+			res = op_read(&self->r, 2, p[0], -1, len);
+		while (res > 0) {
+			ASSERT_EQ(res, agg_bytes(&self->r, 2, seen + got, res));
+			got += res;
+			if (got == len)
+				break;
+			ASSERT_EQ(1, op_free(&self->r, 2, 1));
+			res = op_read(&self->r, 2, p[0], -1, len - got);
+		}
+		EXPECT_EQ(len, got);
+		EXPECT_SAME(self->data, seen, len)
+			TH_LOG("allocation %u", n);
+		close(p[0]);
+		close(p[1]);
+		close_all(self);
+		ASSERT_EQ(0, sysctl_set("iolite_max_pool_bytes", max));
+		if (left > 0 && ++round == 6)
+			break;
+		if (left > 0)
+			n = 0;
+	}
+	TH_LOG("the read failed %u times", failed);
+	EXPECT_EQ(6, round);
+	EXPECT_EQ(0, stat_objects_wait(&self->before, self->what, sizeof(self->what)))
+		TH_LOG("%s", self->what);
+	free(seen);
+}
+
 /* ---- large folios, of which no copy can be had ---- */
 
 #define LARGE	(1 << 20)

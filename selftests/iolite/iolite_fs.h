@@ -17,6 +17,7 @@ enum fs {
 	FS_USUAL,	/* those above */
 	FS_EXT4_1K = FS_USUAL,
 	FS_EXT4_JOURNAL,
+	FS_EXT4_NODELALLOC,
 	FS_EXT2,	/* by ext4's code */
 	FS_BTRFS,
 	FS_VFAT,

@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -387,6 +385,105 @@ TEST_F(pool, memory_held_by_a_socket_counts_also_if_its_pool_is_closed)
 		TH_LOG("%s", what);
 }
 
+/* One page of @pool, in a skb that nobody reads; 0, or as much as @out has room for */
+static int leave_a_page(struct ring *r, int pool, const char *data, int out)
+{
+	int res = op_alloc(r, 0, pool, data, PAGE);
+
+	if (res != PAGE)
+		return res;
+	res = op_edit(r, 0, IOLITE_EDIT_TRUNCATE, 0, 1, 0);
+	if (res >= 0)
+		res = op_write(r, 0, out, 0, MSG_DONTWAIT);
+	if (op_free(r, 0, 1) != 1)
+		return -EIO;
+	return res < 0 ? res : 0;
+}
+
+struct sockets {
+	int out[64], in[64], nr;
+};
+
+static int more_sockets(struct sockets *s)
+{
+	if (s->nr == ARRAY_LEN(s->out) ||
+	    unix_pair(SOCK_STREAM, &s->out[s->nr], &s->in[s->nr]))
+		return -EIO;
+	s->nr++;
+	return 0;
+}
+
+/* So many pages, in as many sockets as that takes */
+static int leave_pages(struct ring *r, int pool, const char *data, struct sockets *s, int pages)
+{
+	int res = -EAGAIN;
+
+	for (s->nr = 0; pages; pages -= !res) {
+		if (res == -EAGAIN && more_sockets(s))
+			return -EIO;
+		res = leave_a_page(r, pool, data, s->out[s->nr - 1]);
+		if (res && res != -EAGAIN)
+			return res;
+	}
+	return 0;
+}
+
+static void close_sockets(struct sockets *s)
+{
+	while (s->nr--) {
+		close(s->out[s->nr]);
+		close(s->in[s->nr]);
+	}
+}
+
+/* What a slow receiver holds hides nothing, however much it is */
+TEST_F_TIMEOUT(pool, memory_is_found_behind_thousands_of_pages_in_sockets, 60)
+{
+	const int slow = 1500, fast = 200;
+	int pool = pool_create_flags(&self->r, IOLITE_POOL_PAGES, (slow + fast) * PAGE), i, res;
+	struct sockets a, b;
+
+	ASSERT_LE(0, pool);
+	ASSERT_EQ(0, leave_pages(&self->r, pool, self->data, &a, slow));
+	ASSERT_EQ(0, leave_pages(&self->r, pool, self->data, &b, fast));
+	EXPECT_EQ(-ENOBUFS, op_alloc(&self->r, 0, pool, self->data, PAGE));
+	close_sockets(&b);
+	/* once it is closed a UNIX socket's memory is given back by a worker */
+	for (i = 0, res = -ENOBUFS; i < 500 && res == -ENOBUFS; i++) {
+		res = op_alloc(&self->r, 0, pool, self->data, PAGE);
+		if (res == -ENOBUFS)
+			usleep(10000);
+	}
+	EXPECT_EQ(PAGE, res);
+	for (i = 1; i < 10; i++)
+		EXPECT_EQ(CHUNK, op_alloc(&self->r, i, pool, self->data, CHUNK));
+	close_sockets(&a);
+	close(pool);
+}
+
+/* Each is looked at until its memory is given back, and many cost no more than few */
+TEST_F_TIMEOUT(pool, thousands_that_ended_with_memory_in_sockets_end, 120)
+{
+	const int pools = 2500;
+	long before = stat_settled("pools");
+	struct sockets s = { };
+	int i, res = -EAGAIN;
+
+	for (i = 0; i < pools; i += !res) {
+		int pool = pool_create(&self->r, 0);
+
+		ASSERT_LE(0, pool);
+		if (res == -EAGAIN)
+			ASSERT_EQ(0, more_sockets(&s));
+		res = leave_a_page(&self->r, pool, self->data, s.out[s.nr - 1]);
+		ASSERT_TRUE(!res || res == -EAGAIN);
+		close(pool);
+	}
+	EXPECT_EQ(before + pools, stat_wait("pools", before + pools));
+	close_sockets(&s);
+	EXPECT_EQ(before, stat_wait("pools", before));
+}
+
 /* ---- I3: recycled memory ---- */
 
 static unsigned int nonzero_bytes(const char *p, size_t len)
@@ -473,145 +570,6 @@ TEST_F(pool, recycled_memory_shows_nothing_to_another_user)
 	wait(&status);
 	EXPECT_EQ(0, status);
 	close(pool);
-}
-
-/* ---- the memory cgroup ---- */
-
-#define CGROUP	"/tmp/iolite-cgroup"
-#define MB	(1UL << 20)
-
-static int make_cgroup(const char *name, unsigned long max)
-{
-	char path[256], text[32];
-
-	mkdir(CGROUP, 0755);
-	if (mount("none", CGROUP, "cgroup2", 0, NULL) && errno != EBUSY)
-		return -errno;
-	write_file(CGROUP "/cgroup.subtree_control", "+memory");
-	snprintf(path, sizeof(path), CGROUP "/%s", name);
-	if (mkdir(path, 0755) && errno != EEXIST)
-		return -errno;
-	snprintf(path, sizeof(path), CGROUP "/%s/memory.max", name);
-	snprintf(text, sizeof(text), "%lu", max);
-	return write_file(path, text);
-}
-
-static long cgroup_current(const char *name)
-{
-	char path[256], text[32] = "";
-	int fd;
-
-	snprintf(path, sizeof(path), CGROUP "/%s/memory.current", name);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		return -1;
-	close(fd);
-	return atol(text);
-}
-
-/*
- * A task that has nothing left is killed by its next fault. With all its pages
- * its own and in memory, only what it asks for is charged.
- */
-static int fault_nothing_more(void)
-{
-	volatile char stack[128 << 10];
-	size_t at;
-
-	for (at = 0; at < sizeof(stack); at += PAGE)
-		stack[at] = 0;
-	return mlockall(MCL_CURRENT);
-}
-
-/* In a cgroup of its own, with its exit status: 0 if all went well */
-static int in_cgroup(const char *name, int (*job)(void *arg), void *arg)
-{
-	char path[256];
-	int status;
-	pid_t pid;
-
-	snprintf(path, sizeof(path), CGROUP "/%s/cgroup.procs", name);
-	pid = fork();
-	if (!pid) {
-		/* 0 is whoever writes */
-		_exit(write_file(path, "0") ? 1 : job(arg));
-	}
-	waitpid(pid, &status, 0);
-	return status;
-}
-
-/* Allocates until it may not any more */
-static int alloc_many(void *data)
-{
-	int pool, res = 0, i;
-	struct ring r;
-
-	if (ring_open(&r, 1024) || fault_nothing_more())
-		return 2;
-	pool = pool_create(&r, 0);
-	for (i = 0; i < 1000; i++) {
-		res = op_alloc(&r, i, pool, data, CHUNK);
-		if (res < 0)
-			break;
-		if (i == 64 && cgroup_current("limited") < 64 * CHUNK)
-			return 3;
-	}
-	if (i > 16 * (int)MB / CHUNK)
-		return 4;
-	if (res != -ENOMEM)
-		return 5;
-	/* and what was given back can be had again */
-	if (op_free(&r, 0, 10) != 10)
-		return 6;
-	return op_alloc(&r, 0, pool, data, CHUNK) == CHUNK ? 0 : 7;
-}
-
-TEST_F_TIMEOUT(pool, memory_is_charged_to_the_cgroup_of_who_allocates, 60)
-{
-	if (geteuid() || make_cgroup("limited", 16 * MB))
-		SKIP(return, "a memory cgroup needs root, cgroup2 and CONFIG_MEMCG");
-	EXPECT_EQ(0, in_cgroup("limited", alloc_many, self->data));
-
-	/* nobody else has noticed */
-	EXPECT_EQ(CHUNK, op_alloc(&self->r, 0, pool_create(&self->r, 0), self->data, CHUNK));
-	rmdir(CGROUP "/limited");
-	umount(CGROUP);
-}
-
-#define HUGE_PAGE	(2 << 20)
-
-/* Reads a file that is in the cache for another cgroup until it may not any more */
-static int hold_many(void *arg)
-{
-	int fd = *(int *)arg, i, res = 0;
-	struct ring r;
-
-	if (ring_open(&r, 1024) || fault_nothing_more())
-		return 2;
-	for (i = 0; i < 1000 && res >= 0; i++) {
-		res = op_read(&r, i, fd, 0, 1);
-		if (i == 4 && cgroup_current("reader") < 4 * HUGE_PAGE)
-			return 3;
-	}
-	return res == -ENOMEM ? 0 : 4;
-}
-
-TEST_F_TIMEOUT(user, held_pages_are_charged_to_the_cgroup_of_who_holds, 60)
-{
-	char *data = xmalloc(HUGE_PAGE);
-	int fd;
-
-	NEED_FS(FS_HUGE);
-	if (make_cgroup("reader", 16 * MB))
-		SKIP(return, "needs cgroup2 and CONFIG_MEMCG");
-	fd = fs_file(FS_HUGE, 0, NULL);
-	memset(data, 1, HUGE_PAGE);
-	ASSERT_EQ(HUGE_PAGE, write_full(fd, data, HUGE_PAGE));
-	EXPECT_EQ(0, in_cgroup("reader", hold_many, &fd));
-	close(fd);
-	free(data);
-	rmdir(CGROUP "/reader");
-	umount(CGROUP);
 }
 
 /* ---- slots ---- */

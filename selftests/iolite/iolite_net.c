@@ -546,36 +546,72 @@ static int start_tls(int out, int in)
 	       setsockopt(in, SOL_TLS, TLS_RX, &key, sizeof(key)) ? -errno : 0;
 }
 
+FIXTURE(tls) {
+	struct env e;
+	int out, in;
+};
+
+FIXTURE_SETUP(tls)
+{
+	OPEN_ENV(&self->e);
+	ASSERT_EQ(0, tcp_pair(&self->out, &self->in));
+	if (start_tls(self->out, self->in))
+		SKIP(return, "the kernel has no CONFIG_TLS or no AES-GCM");
+}
+
+FIXTURE_TEARDOWN(tls)
+{
+	close(self->out);
+	close(self->in);
+	env_close(&self->e);
+}
+
 /* I1: encryption must have a page of its own to write to */
-TEST(encrypted_bytes_arrive_and_leave_file_and_memory_alone)
+TEST_F(tls, encrypted_bytes_arrive_and_leave_file_and_memory_alone)
 {
 	const int len = 20 * PAGE;
-	struct env e;
-	int out, in, slot;
+	struct env *e = &self->e;
+	int slot;
 
-	if (!iolite_present())
-		SKIP(return, "the kernel has no IO-Lite");
-	ASSERT_EQ(0, env_open(&e));
-	ASSERT_EQ(0, tcp_pair(&out, &in));
-	if (start_tls(out, in))
-		SKIP(return, "the kernel has no CONFIG_TLS or no AES-GCM");
-	ASSERT_EQ(len, op_read(&e.r, 0, e.file, 0, len));
-	ASSERT_EQ(len, op_alloc(&e.r, 1, e.pool, e.data, len));
+	ASSERT_EQ(len, op_read(&e->r, 0, e->file, 0, len));
+	ASSERT_EQ(len, op_alloc(&e->r, 1, e->pool, e->data, len));
 	for (slot = 0; slot < 2; slot++) {
-		ASSERT_EQ(len, op_write(&e.r, slot, out, 0, MSG_WAITALL));
-		ASSERT_EQ(len, read_full(in, e.seen, len));
-		EXPECT_SAME(e.data, e.seen, len)
+		ASSERT_EQ(len, op_write(&e->r, slot, self->out, 0, MSG_WAITALL));
+		ASSERT_EQ(len, read_full(self->in, e->seen, len));
+		EXPECT_SAME(e->data, e->seen, len)
 			TH_LOG("received");
-		ASSERT_EQ(len, agg_bytes(&e.r, slot, e.seen, len));
-		EXPECT_SAME(e.data, e.seen, len)
+		ASSERT_EQ(len, agg_bytes(&e->r, slot, e->seen, len));
+		EXPECT_SAME(e->data, e->seen, len)
 			TH_LOG("the aggregate");
 	}
-	ASSERT_EQ(len, pread_full(e.file, e.seen, len, 0));
-	EXPECT_SAME(e.data, e.seen, len)
+	ASSERT_EQ(len, pread_full(e->file, e->seen, len, 0));
+	EXPECT_SAME(e->data, e->seen, len)
 		TH_LOG("the file");
-	close(out);
-	close(in);
-	env_close(&e);
+}
+
+/* There is no more to come, so what was sent leaves; nobody waits for the peer with it */
+TEST_F_TIMEOUT(tls, transmit_of_a_file_that_gets_shorter_ends, 60)
+{
+	struct env *e = &self->e;
+	struct io_uring_sqe sqe = sqe_transmit(&e->r, self->out, e->data, 200, e->file,
+					       FILE_SIZE, 0);
+	struct io_uring_cqe cqe;
+
+	ASSERT_LE(0, set_sndbuf(self->out, 8 * PAGE));
+	ring_put(&e->r, &sqe);
+	ASSERT_EQ(1, ring_submit(&e->r));
+	EXPECT_EQ(-ETIME, ring_reap(&e->r, &cqe, 50));
+	ASSERT_EQ(0, ftruncate(e->file, 0));
+	/* room is made once, and no more */
+	ASSERT_EQ(16 * PAGE, read_full(self->in, e->seen, 16 * PAGE));
+	ASSERT_EQ(0, ring_reap(&e->r, &cqe, IOLITE_TIMEOUT_MS));
+	ASSERT_LT(16 * PAGE, cqe.res);
+	ASSERT_GT(FILE_SIZE, cqe.res);
+	ASSERT_EQ(cqe.res - 16 * PAGE, read_full(self->in, e->seen + 16 * PAGE,
+						 cqe.res - 16 * PAGE));
+	EXPECT_SAME(e->data, e->seen, 200);
+	EXPECT_SAME(e->data, e->seen + 200, cqe.res - 200);
+	EXPECT_EQ(-1, recv(self->in, e->seen, 1, MSG_DONTWAIT));
 }
 
 /* ---- datagrams ---- */

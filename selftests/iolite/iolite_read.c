@@ -598,6 +598,58 @@ TEST_F(special, waiting_read_can_be_cancelled)
 	close(fd[1]);
 }
 
+/*
+ * More requests wait than there are slots. Who finds none when bytes have come leaves
+ * them where they are, as nobody could have them again.
+ */
+static void check_no_slot(struct __test_metadata *_metadata, struct _test_data_special *self,
+			  unsigned int flags)
+{
+	struct io_uring_cqe cqe;
+	int a[2], b[2], i;
+
+	ASSERT_EQ(0, unix_pair(SOCK_STREAM, &a[0], &b[0]));
+	ASSERT_EQ(0, unix_pair(SOCK_STREAM, &a[1], &b[1]));
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, op_read(&self->r, i, open("/dev/null", O_RDONLY), -1, 1));
+	for (i = 0; i < 2; i++) {
+		struct io_uring_sqe sqe = sqe_read(&self->r, IOLITE_SLOT_ALLOC, b[i], -1, 100);
+
+		sqe.user_data = i;
+		sqe.flags = flags;
+		ring_put(&self->r, &sqe);
+	}
+	ASSERT_EQ(2, ring_submit(&self->r));
+	EXPECT_EQ(-ETIME, ring_reap(&self->r, &cqe, 50));
+	ASSERT_EQ(5, write(a[0], "first", 5));
+	ASSERT_EQ(0, ring_reap(&self->r, &cqe, IOLITE_TIMEOUT_MS));
+	EXPECT_EQ(0, cqe.user_data);
+	EXPECT_EQ(5, cqe.res);
+	EXPECT_EQ(3, cqe_slot(cqe.flags));
+	ASSERT_EQ(6, write(a[1], "second", 6));
+	ASSERT_EQ(0, ring_reap(&self->r, &cqe, IOLITE_TIMEOUT_MS));
+	EXPECT_EQ(-ENFILE, cqe.res);
+	ASSERT_EQ(6, recv(b[1], self->seen, 100, MSG_DONTWAIT));
+	EXPECT_SAME("second", self->seen, 6);
+	EXPECT_EQ(3, op_free(&self->r, 0, 3));
+	ASSERT_EQ(5, agg_bytes(&self->r, 3, self->seen, 5));
+	EXPECT_SAME("first", self->seen, 5);
+	for (i = 0; i < 2; i++) {
+		close(a[i]);
+		close(b[i]);
+	}
+}
+
+TEST_F(special, who_finds_no_slot_takes_no_bytes)
+{
+	check_no_slot(_metadata, self, 0);
+}
+
+TEST_F(special, who_finds_no_slot_takes_no_bytes_in_a_worker)
+{
+	check_no_slot(_metadata, self, IOSQE_ASYNC);
+}
+
 TEST_F(special, sockets_are_copied)
 {
 	int a, b;

@@ -7,6 +7,7 @@
  * once, races, and the wire.
  */
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -54,6 +55,7 @@ FIXTURE_VARIANT_ADD(snapshot, tmpfs) { .fs = FS_TMPFS, .dirty = true };
 FIXTURE_VARIANT_ADD(snapshot, huge) { .fs = FS_HUGE, .dirty = true };
 FIXTURE_VARIANT_ADD(snapshot, ext4) { .fs = FS_EXT4 };
 FIXTURE_VARIANT_ADD(snapshot, ext4_dirty) { .fs = FS_EXT4, .dirty = true };
+FIXTURE_VARIANT_ADD(snapshot, ext4_nodelalloc) { .fs = FS_EXT4_NODELALLOC };
 FIXTURE_VARIANT_ADD(snapshot, xfs) { .fs = FS_XFS };
 FIXTURE_VARIANT_ADD(snapshot, xfs_dirty) { .fs = FS_XFS, .dirty = true };
 
@@ -211,6 +213,34 @@ TEST_F(snapshot, copies_what_may_still_be_stored_to_by_an_old_mapping)
 	pinned = stat_get("copied_pinned");
 	ASSERT_EQ(PAGE, op_read(&self->r, 1, self->file.fd, 0, PAGE));
 	EXPECT_EQ(0, stat_get("copied_pinned") - pinned);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* A mapping that is older than what makes the file one of ours counts as well */
+TEST_F(snapshot, copies_what_was_mapped_while_data_was_journalled)
+{
+	int flags, journal, p[2];
+	loff_t off = 0;
+	char *map;
+
+	if (variant->fs != FS_EXT4_NODELALLOC)
+		SKIP(return, "needs ext4 and no delayed allocation");
+	ASSERT_EQ(0, ioctl(self->file.fd, FS_IOC_GETFLAGS, &flags));
+	journal = flags | FS_JOURNAL_DATA_FL;
+	ASSERT_EQ(0, ioctl(self->file.fd, FS_IOC_SETFLAGS, &journal));
+	map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, self->file.fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, ioctl(self->file.fd, FS_IOC_SETFLAGS, &flags));
+	EXPECT_EQ(self->data[0], map[0]);
+	ASSERT_EQ(0, munmap(map, SIZE));
+	ASSERT_EQ(0, fsync(self->file.fd));
+
+	ASSERT_EQ(0, pipe(p));
+	ASSERT_EQ(PAGE, splice(self->file.fd, &off, p[1], NULL, PAGE, 0));
+	off = stat_get("copied_pinned");
+	ASSERT_EQ(PAGE, op_read(&self->r, 0, self->file.fd, 0, PAGE));
+	EXPECT_EQ(PAGE, stat_get("copied_pinned") - off);
 	close(p[0]);
 	close(p[1]);
 }
@@ -461,4 +491,9 @@ TEST_F_TIMEOUT(snapshot, stores_that_userfaultfd_watches_are_still_seen, 60)
 	close(uffd);
 }
 
-FS_HARNESS_MAIN
+int main(int argc, char **argv)
+{
+	fs_mount_all();
+	fs_mount(FS_EXT4_NODELALLOC);
+	return test_harness_run(argc, argv);
+}

@@ -24,7 +24,8 @@ struct move_extent {
 
 /* Which of the file systems can what: the others are tested to refuse it */
 #define ALL		((1U << FS_NR) - 1)
-#define EXT4		(BIT_OF(FS_EXT4) | BIT_OF(FS_EXT4_1K) | BIT_OF(FS_EXT4_JOURNAL))
+#define EXT4		(BIT_OF(FS_EXT4) | BIT_OF(FS_EXT4_1K) | BIT_OF(FS_EXT4_JOURNAL) | \
+			 BIT_OF(FS_EXT4_NODELALLOC))
 #define OVER_EXT4	(EXT4 | BIT_OF(FS_OVERLAY))
 #define REFLINK		(BIT_OF(FS_XFS) | BIT_OF(FS_BTRFS))
 
@@ -236,7 +237,7 @@ const struct way range_ways[] = {
 	  .change = clone_and_write, .not_on = ALL & ~REFLINK },
 	{ .name = "dedupe and write", .change = dedupe, .not_on = ALL & ~REFLINK },
 	{ .name = "move of extents and write",
-	  .change = move_extents, .not_on = ALL & ~(BIT_OF(FS_EXT4) | BIT_OF(FS_EXT4_1K)) },
+	  .change = move_extents, .not_on = ALL & ~(EXT4 & ~BIT_OF(FS_EXT4_JOURNAL)) },
 	{ .name = "chattr +j and write", .change = journal_data, .lasting = true,
 	  .not_on = ALL & ~(EXT4 | BIT_OF(FS_EXT2)) },
 	{ }

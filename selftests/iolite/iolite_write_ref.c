@@ -39,6 +39,7 @@ FIXTURE(ref) {
 };
 
 FS_VARIANTS(ref);
+FIXTURE_VARIANT_ADD(ref, ext4_nodelalloc) { .fs = FS_EXT4_NODELALLOC };
 FIXTURE_VARIANT_ADD(ref, btrfs) { .fs = FS_BTRFS };
 
 FIXTURE_SETUP(ref)
@@ -224,7 +225,8 @@ TEST_F(ref, direct_writes_that_are_carried_out_in_the_cache_are_counted)
 {
 	long direct = stat_get("direct_bytes");
 	int fd = open(self->path, O_RDWR | O_DIRECT);
-	bool device = variant->fs == FS_EXT4 || variant->fs == FS_XFS;
+	bool device = variant->fs != FS_TMPFS && variant->fs != FS_HUGE &&
+		      variant->fs != FS_BTRFS;
 	struct moved m = moved_now();
 
 	ASSERT_LE(0, fd);
@@ -715,6 +717,7 @@ TEST_F_TIMEOUT(ref, killed_writers_leave_nothing, 60)
 int main(int argc, char **argv)
 {
 	fs_mount_all();
+	fs_mount(FS_EXT4_NODELALLOC);
 	fs_mount(FS_BTRFS);
 	return test_harness_run(argc, argv);
 }
