@@ -199,6 +199,20 @@ static int make_page_tables(void *arg)
 		       MADV_POPULATE_READ) ? 6 : 0;
 }
 
+static bool was_throttled(const char *name)
+{
+	char path[256], text[512] = "", *at;
+	int fd;
+
+	snprintf(path, sizeof(path), CGROUP "/%s/memory.events", name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return false;
+	close(fd);
+	at = strstr(text, "high ");
+	return at && atol(at + 5) > 0;
+}
+
 static long long now_ms(void)
 {
 	struct timespec ts;
@@ -248,6 +262,7 @@ TEST_F_TIMEOUT(cgroup, that_is_throttled_holds_up_nobody_else_in_the_window, 120
 	}
 	TH_LOG("%d rounds, %d of them slow", rounds, slow);
 	EXPECT_EQ(0, status);
+	EXPECT_TRUE(was_throttled("slow"));
 	EXPECT_GE(1, slow);
 	EXPECT_EQ(0, sysctl_set("iolite_max_user_pages", limit));
 	close(pool);

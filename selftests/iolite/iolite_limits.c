@@ -317,6 +317,38 @@ TEST_F(pool, append_to_a_full_aggregate_is_too_big)
 	close(pool);
 }
 
+TEST_F(pool, append_takes_the_last_slice_of_a_file_and_nothing_of_a_pipe)
+{
+	int pool = pool_create(&self->r, 0), file = fs_file(FS_TMPFS, 0, NULL), p[2];
+	long slices = self->r.table.max_slices, len;
+	struct io_uring_sqe sqe;
+	char c;
+
+	ASSERT_EQ(1, op_alloc(&self->r, 0, pool, self->data, 1));
+	for (len = 1; len < slices; len *= 2)
+		ASSERT_EQ(2 * len, op_edit(&self->r, 0, IOLITE_EDIT_CONCAT, 0, 0, 0));
+	ASSERT_EQ(slices, len);
+	ASSERT_LE(0, op_edit(&self->r, 0, IOLITE_EDIT_TRUNCATE, 0, slices - 1, 0));
+
+	ASSERT_EQ(0, pipe(p));
+	ASSERT_EQ(1, write(p[1], "p", 1));
+	sqe = sqe_read(&self->r, 0, p[0], -1, 1);
+	sqe.ioprio = IOLITE_READ_APPEND;
+	EXPECT_EQ(-E2BIG, ring_run(&self->r, &sqe));
+	EXPECT_EQ(1, read(p[0], &c, 1));
+
+	ASSERT_EQ(1, write(file, "f", 1));
+	sqe = sqe_read(&self->r, 0, file, 0, 1);
+	sqe.ioprio = IOLITE_READ_APPEND;
+	EXPECT_EQ(1, ring_run(&self->r, &sqe));
+	EXPECT_EQ(slices, op_length(&self->r, 0));
+	EXPECT_EQ(-E2BIG, ring_run(&self->r, &sqe));
+	close(p[0]);
+	close(p[1]);
+	close(file);
+	close(pool);
+}
+
 /* Pages in flight are the pool's until the socket lets go of them */
 TEST_F(pool, memory_held_by_a_socket_still_counts)
 {

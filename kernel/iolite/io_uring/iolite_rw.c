@@ -151,7 +151,9 @@ static int io_iolite_verify_area(struct io_kiocb *req, struct kiocb *kiocb, int 
 /* Whether a short transfer is worth another attempt */
 static bool io_iolite_is_storage(struct io_kiocb *req)
 {
-	return req->flags & REQ_F_ISREG || S_ISBLK(file_inode(req->file)->i_mode);
+	umode_t mode = file_inode(req->file)->i_mode;
+
+	return S_ISREG(mode) || S_ISBLK(mode);
 }
 
 /* ---- READ ---- */
@@ -451,17 +453,20 @@ static int __io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
 
 int io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
 {
-	const unsigned int poll = IO_URING_F_UNLOCKED | IO_URING_F_NONBLOCK;
 	struct io_iolite_read *rd = io_kiocb_to_cmd(req, struct io_iolite_read);
 	int ret;
 
-	if (rd->slot != IOLITE_SLOT_ALLOC || (issue_flags & poll) != poll)
-		return __io_iolite_read(req, issue_flags);
-	/* It does not block, so it can keep the lock, and the slot that is free stays so. */
-	mutex_lock(&req->ctx->uring_lock);
-	ret = __io_iolite_read(req, issue_flags & ~IO_URING_F_UNLOCKED);
-	mutex_unlock(&req->ctx->uring_lock);
-	return ret;
+	/* An attempt that does not block keeps the lock, so that a free slot stays free. */
+	if (rd->slot == IOLITE_SLOT_ALLOC && issue_flags & IO_URING_F_UNLOCKED &&
+	    io_file_can_poll(req)) {
+		io_ring_submit_lock(req->ctx, issue_flags);
+		ret = __io_iolite_read(req, (issue_flags & ~IO_URING_F_UNLOCKED) |
+				       IO_URING_F_NONBLOCK);
+		io_ring_submit_unlock(req->ctx, issue_flags);
+		if (ret != -EAGAIN || issue_flags & IO_URING_F_NONBLOCK)
+			return ret;
+	}
+	return __io_iolite_read(req, issue_flags);
 }
 
 void io_iolite_read_fail(struct io_kiocb *req)

@@ -373,7 +373,7 @@ static ssize_t io_iolite_parts_slot(struct io_kiocb *req, struct io_iolite_trans
  */
 static bool io_iolite_may_cork(const struct sock *sk)
 {
-	return sk_is_tcp(sk) && !inet_csk(sk)->icsk_ulp_ops;
+	return sk_is_tcp(sk) && !READ_ONCE(inet_csk(sk)->icsk_ulp_ops);
 }
 
 static ssize_t io_iolite_parts_send(struct io_iolite_transmit *tx, struct socket *sock,

@@ -14,6 +14,7 @@
 #include <linux/iolite_cow.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/net.h>
 #include <linux/sched/user.h>
 #include <linux/shmem_fs.h>
 #include <linux/swap.h>
@@ -323,6 +324,14 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 	return ret;
 }
 
+/* Where what there is no room for is lost: a pipe's packets are no larger than a page. */
+static bool iolite_reads_messages(struct file *file)
+{
+	struct socket *sock = sock_from_file(file);
+
+	return sock && sock->type != SOCK_STREAM;
+}
+
 /* One call of ->read_iter() into new buffers; a direct read lands there by DMA... */
 static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_sink *sink,
 				 enum iolite_copy_reason reason)
@@ -348,6 +357,10 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 		bufs[nr] = buf;
 		bvec_set_folio(&bvecs[nr], buf->folio, buf->len, 0);
 		room += buf->len;
+	}
+	if (unlikely(room < len) && iolite_reads_messages(iocb->ki_filp)) {
+		ret = -ENOBUFS;
+		goto put;
 	}
 
 	iov_iter_bvec(&iter, ITER_DEST, bvecs, nr, room);
@@ -388,10 +401,11 @@ static ssize_t iolite_read_copy(struct kiocb *iocb, size_t len, struct iolite_si
 				enum iolite_copy_reason reason)
 {
 	bool regular = S_ISREG(file_inode(iocb->ki_filp)->i_mode);
+	size_t most = iolite_reads_messages(iocb->ki_filp) ? len : IOLITE_COPY_PIECE;
 	ssize_t done = 0, ret;
 
 	do {
-		size_t piece = min(len - done, IOLITE_COPY_PIECE);
+		size_t piece = min(len - done, most);
 
 		ret = iolite_read_piece(iocb, piece, sink, reason);
 		if (ret <= 0)

@@ -396,15 +396,17 @@ static void frag_is_no_longer_than_a_descriptor_can_say(struct kunit *test)
 	const size_t len = 4 * SZ_64K;
 	struct folio *folio = folio_alloc(GFP_KERNEL, get_order(len));
 	struct sk_buff *skb = alloc_skb(128, GFP_KERNEL);
-	struct bio_vec bvec;
+	struct bio_vec bvecs[2];
 	struct iov_iter iter;
 	size_t sum = 0;
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, folio);
 	KUNIT_ASSERT_NOT_NULL(test, skb);
-	bvec_set_folio(&bvec, folio, len, 0);
-	iov_iter_bvec(&iter, ITER_SOURCE, &bvec, 1, len);
+	/* the second goes on where the first one ends */
+	bvec_set_folio(&bvecs[0], folio, 100, 0);
+	bvec_set_folio(&bvecs[1], folio, len - 100, 100);
+	iov_iter_bvec(&iter, ITER_SOURCE, bvecs, 2, len);
 	KUNIT_EXPECT_EQ(test, skb_splice_from_iter(skb, &iter, len), (ssize_t)len);
 	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
 		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];

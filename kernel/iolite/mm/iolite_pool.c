@@ -274,7 +274,10 @@ static void iolite_pools_end(struct work_struct *work)
 		spin_lock(&iolite_ended_lock);
 	}
 	list_splice_tail(&stay, &iolite_ended);
-	if (!list_empty(&iolite_ended)) {
+	if (!max) {
+		/* Somebody has very many; do not let others wait for them. */
+		queue_delayed_work(system_dfl_wq, &iolite_end_work, max(HZ / 64, 1));
+	} else if (!list_empty(&iolite_ended)) {
 		queue_delayed_work(system_dfl_wq, &iolite_end_work, iolite_end_delay);
 		iolite_end_delay = min(2 * iolite_end_delay, (unsigned long)HZ);
 	}
@@ -306,7 +309,7 @@ void iolite_pool_put(struct iolite_pool *pool)
 	}
 	spin_lock(&iolite_ended_lock);
 	list_add_tail(&pool->ended, &iolite_ended);
-	/* Its skbs may be done soon. Once between two looks, or there might be none. */
+	/* Its skbs may be done soon. The next look is brought forward once at most. */
 	if (iolite_end_delay != 1) {
 		iolite_end_delay = 1;
 		mod_delayed_work(system_dfl_wq, &iolite_end_work, 1);

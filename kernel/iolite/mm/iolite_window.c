@@ -31,12 +31,14 @@
 #include <linux/mmap_lock.h>
 #include <linux/moduleparam.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/user.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
 
+#include "internal.h"
 #include "iolite.h"
 
 #undef MODULE_PARAM_PREFIX
@@ -195,17 +197,20 @@ static vm_fault_t iolite_window_fault(struct vm_fault *vmf)
 	struct vm_area_struct *vma = vmf->vma;
 	struct iolite_domain *domain = vma->vm_private_data;
 	vm_fault_t ret = VM_FAULT_SIGSEGV;
+	unsigned int noreclaim;
 	struct iolite_buf *buf;
 	struct page *page;
 	void *grant;
 
 	if (!domain)
 		return VM_FAULT_SIGSEGV;
-	/* A page table is charged for, see IOLITE_LOCKED_GFP. */
-	if (pte_alloc(vma->vm_mm, vmf->pmd))
-		return VM_FAULT_OOM;
+	/* See IOLITE_LOCKED_GFP: the page table that is needed is there already... */
+	if (vmf->prealloc_pte)
+		pmd_install(vma->vm_mm, vmf->pmd, &vmf->prealloc_pte);
 
 	mutex_lock(&iolite_window_lock);
+	/* ... or, if it was reclaimed for being empty, made without waiting. */
+	noreclaim = memalloc_noreclaim_save();
 	grant = xa_load(&domain->grants, vmf->pgoff);
 	buf = mtree_load(&window_tree, vmf->pgoff);
 	if (!grant || WARN_ON_ONCE(!buf))
@@ -217,6 +222,7 @@ static vm_fault_t iolite_window_fault(struct vm_fault *vmf)
 	else if (!(vmf->flags & FAULT_FLAG_WRITE))
 		ret = vmf_insert_mixed(vma, vmf->address, page_to_pfn(page));
 unlock:
+	memalloc_noreclaim_restore(noreclaim);
 	mutex_unlock(&iolite_window_lock);
 	return ret;
 }
@@ -482,8 +488,9 @@ static int __iolite_grant_writable(struct iolite_buf *buf)
 	return ret;
 }
 
-/* To read, and fills in @extent; or to write, if that is NULL */
-static int iolite_grant_slice(const struct iolite_slice *slice, struct iolite_extent *extent)
+/* Lets the domain read the slice, and says where; or write to all of its buffer. */
+static int iolite_grant_slice(const struct iolite_slice *slice, bool write,
+			      struct iolite_extent *extent)
 {
 	int ret, tries = IOLITE_LOCKED_TRIES;
 
@@ -491,10 +498,10 @@ static int iolite_grant_slice(const struct iolite_slice *slice, struct iolite_ex
 	do {
 		mmap_read_lock(current->mm);
 		mutex_lock(&iolite_window_lock);
-		if (extent)
-			ret = __iolite_grant_slice(slice, extent);
-		else
+		if (write)
 			ret = __iolite_grant_writable(slice->buf);
+		else
+			ret = __iolite_grant_slice(slice, extent);
 		mutex_unlock(&iolite_window_lock);
 		mmap_read_unlock(current->mm);
 	} while (ret == -ENOMEM && tries-- && iolite_make_room());
@@ -529,7 +536,7 @@ int iolite_window_map(struct iolite_agg *agg, u64 pos, struct iolite_extent __us
 		return -EINVAL;
 	iolite_agg_iter_init(&it, agg, pos);
 	while (done < nr && iolite_agg_iter_next(&it, &slice)) {
-		ret = iolite_grant_slice(&slice, &extent);
+		ret = iolite_grant_slice(&slice, false, &extent);
 		if (ret)
 			break;
 		if (copy_to_user(&to[done], &extent, sizeof(extent))) {
@@ -598,7 +605,7 @@ int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr)
 		iolite_window_name_part(slice.buf, pgoff);
 		pgoff += iolite_buf_pages(slice.buf);
 		if (!ret)
-			ret = iolite_grant_slice(&slice, NULL);
+			ret = iolite_grant_slice(&slice, true, NULL);
 		if (!ret && fatal_signal_pending(current))
 			ret = -EINTR;
 		cond_resched();
