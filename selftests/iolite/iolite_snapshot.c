@@ -186,6 +186,35 @@ TEST_F(snapshot, survives_memory_failure)
 	compare_files(_metadata, self, "after a write");
 }
 
+/* On tmpfs it stays in the file, uncharged. A copy in its place could not be charged. */
+TEST_F(snapshot, of_a_page_that_broke_hinders_no_truncation)
+{
+	int status;
+
+	if (variant->fs != FS_TMPFS && variant->fs != FS_HUGE)
+		SKIP(return, "what is on a device leaves the cache");
+	ASSERT_EQ(SIZE, op_read(&self->r, 0, self->file.fd, 0, SIZE));
+	if (!fork()) {
+		char *map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->file.fd, 3 * PAGE);
+
+		if (map == MAP_FAILED || self->data[3 * PAGE] != map[0])
+			_exit(1);
+		/* who has it mapped is told by a signal, or may be */
+		_exit(madvise(map, PAGE, MADV_HWPOISON) && errno != EBUSY ? 2 : 0);
+	}
+	wait(&status);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+		SKIP(return, "MADV_HWPOISON is not there");
+	ASSERT_TRUE(!status || WIFSIGNALED(status));
+	ASSERT_EQ(0, ftruncate(self->file.fd, 3 * PAGE + 100));
+	ASSERT_EQ(0, ftruncate(self->file.fd, PAGE));
+	ASSERT_EQ(PAGE, pread_full(self->file.fd, self->seen, PAGE, 0));
+	EXPECT_SAME(self->data, self->seen, PAGE);
+	ASSERT_EQ(SIZE, agg_bytes(&self->r, 0, self->seen, SIZE));
+	/* of a large folio no copy can be had: it is cleared where the file has ended */
+	EXPECT_SAME(self->data, self->seen, variant->fs == FS_HUGE ? PAGE : 3 * PAGE);
+}
+
 /*
  * Some direct reads store by plain references, got by a mapping that may be gone
  * by then.  A pipe's reference stands for them here: of a file that was mapped

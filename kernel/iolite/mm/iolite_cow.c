@@ -234,6 +234,9 @@ int iolite_migrate_shared(struct address_space *mapping, struct folio *dst,
 	bool dirty;
 	int ret;
 
+	/* memory_failure() has uncharged it, too: what takes its place could not be charged. */
+	if (folio_contain_hwpoisoned_page(src))
+		return -EHWPOISON;
 	if (!folio_test_sealed(dst)) {
 		ret = folio_mc_copy(dst, src);
 		if (ret)
