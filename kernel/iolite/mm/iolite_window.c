@@ -49,7 +49,6 @@ module_param(window_shift, uint, 0444);
 MODULE_PARM_DESC(window_shift, "size of the window in bytes, log2");
 
 static unsigned long window_base __ro_after_init;
-static struct file *window_file __ro_after_init;
 
 static DEFINE_MUTEX(iolite_window_lock);
 /* Buffers by window page; iolite_window_lock */
@@ -68,6 +67,8 @@ static u64 iolite_generation;
 /**
  * struct iolite_domain - an address space that joined the window
  * @node: in iolite_domains
+ * @file: the VMA's, which no other has: who has no grant is not looked at when
+ *	pages leave page tables
  * @user: who joined; private copies count as pages that he holds
  * @grants: by window page; all under iolite_window_lock
  *
@@ -75,6 +76,7 @@ static u64 iolite_generation;
  */
 struct iolite_domain {
 	struct list_head	node;
+	struct file		*file;
 	struct user_struct	*user;
 	struct xarray		grants;
 };
@@ -99,10 +101,15 @@ unsigned long iolite_window_size(void)
 	return 1UL << window_shift;
 }
 
-static void iolite_zap(unsigned long pgoff, unsigned long nr)
+static void iolite_zap(struct iolite_domain *domain, unsigned long pgoff, unsigned long nr)
 {
-	unmap_mapping_range(window_file->f_mapping, (loff_t)pgoff << PAGE_SHIFT,
+	unmap_mapping_range(domain->file->f_mapping, (loff_t)pgoff << PAGE_SHIFT,
 			    (loff_t)nr << PAGE_SHIFT, 1);
+}
+
+static bool iolite_has_grant(struct iolite_domain *domain, unsigned long pgoff, unsigned long nr)
+{
+	return xa_find(&domain->grants, &pgoff, pgoff + nr - 1, XA_PRESENT);
 }
 
 /* Window pages of a buffer; it begins in the first where it begins in its folio's page. */
@@ -240,7 +247,7 @@ static vm_fault_t iolite_window_pfn_mkwrite(struct vm_fault *vmf)
 	mutex_lock(&iolite_window_lock);
 	buf = mtree_load(&window_tree, vmf->pgoff);
 	if (buf && !buf->sealed && xa_load(&domain->grants, vmf->pgoff) == GRANT_WRITE) {
-		iolite_zap(vmf->pgoff, 1);
+		iolite_zap(domain, vmf->pgoff, 1);
 		ret = VM_FAULT_NOPAGE;
 	}
 	mutex_unlock(&iolite_window_lock);
@@ -272,16 +279,20 @@ static const struct vm_operations_struct iolite_window_vm_ops = {
 	.name		= iolite_window_name,
 };
 
+static const struct file_operations iolite_window_fops = { };
+
 /**
  * iolite_window_mmap - join the window: the ring's ->mmap() at IOLITE_OFF_WINDOW
  * @vma: covers the whole window, shared; does not survive fork or execve
  *
  * Return: 0, -EINVAL for another address, size or a private mapping, -EACCES
- * for an executable one, -ENOMEM.
+ * for an executable one, -ENOMEM, or what security modules say to the file that
+ * it gets.
  */
 int iolite_window_mmap(struct vm_area_struct *vma)
 {
 	struct iolite_domain *domain;
+	struct file *file;
 
 	if (vma->vm_start != window_base || vma->vm_end - vma->vm_start != iolite_window_size() ||
 	    !(vma->vm_flags & VM_SHARED))
@@ -289,14 +300,21 @@ int iolite_window_mmap(struct vm_area_struct *vma)
 	if (vma->vm_flags & VM_EXEC)
 		return -EACCES;
 
+	file = anon_inode_create_getfile("[iolite]", &iolite_window_fops, NULL, O_RDWR, NULL);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 	domain = kzalloc_obj(*domain, IOLITE_GFP);
-	if (!domain)
+	if (!domain) {
+		fput(file);
 		return -ENOMEM;
+	}
+	domain->file = file;
 	domain->user = get_uid(current_user());
 	xa_init_flags(&domain->grants, XA_FLAGS_ACCOUNT);
 
-	/* All windows hang off one mapping, for unmap_mapping_range(). */
-	vma_set_file(vma, window_file);
+	/* The VMA has the only reference, until after ->close(). */
+	vma_set_file(vma, file);
+	fput(file);
 	vma->vm_pgoff = 0;
 	vma->vm_private_data = domain;
 	vma->vm_ops = &iolite_window_vm_ops;
@@ -367,8 +385,10 @@ void iolite_window_release(struct iolite_buf *buf)
 	void *grant;
 
 	mutex_lock(&iolite_window_lock);
-	iolite_zap(pgoff, nr);
 	list_for_each_entry(domain, &iolite_domains, node) {
+		if (!iolite_has_grant(domain, pgoff, nr))
+			continue;
+		iolite_zap(domain, pgoff, nr);
 		xa_for_each_range(&domain->grants, at, grant, pgoff, pgoff + nr - 1) {
 			xa_erase(&domain->grants, at);
 			iolite_grant_drop(domain, grant);
@@ -386,10 +406,18 @@ void iolite_window_release(struct iolite_buf *buf)
  */
 void iolite_window_seal(struct iolite_buf *buf)
 {
+	struct iolite_domain *domain;
+	unsigned long pgoff, nr;
+
 	mutex_lock(&iolite_window_lock);
 	buf->sealed = true;
-	if (buf->window_pgoff)
-		iolite_zap(iolite_buf_pgoff(buf), iolite_buf_pages(buf));
+	if (buf->window_pgoff) {
+		pgoff = iolite_buf_pgoff(buf);
+		nr = iolite_buf_pages(buf);
+		list_for_each_entry(domain, &iolite_domains, node)
+			if (iolite_has_grant(domain, pgoff, nr))
+				iolite_zap(domain, pgoff, nr);
+	}
 	mutex_unlock(&iolite_window_lock);
 }
 
@@ -404,7 +432,7 @@ static int iolite_grant_store(struct iolite_domain *domain, unsigned long pgoff,
 	iolite_stat_add(IOLITE_STAT_GRANTS, 1);
 	if (old) {
 		/* The private copy is in page tables of this domain at most. */
-		iolite_zap(pgoff, 1);
+		iolite_zap(domain, pgoff, 1);
 		iolite_grant_drop(domain, old);
 	}
 	return 0;
@@ -613,8 +641,6 @@ int iolite_window_map_writable(struct iolite_agg *agg, u64 *addr)
 	return ret;
 }
 
-static const struct file_operations iolite_window_fops = { };
-
 /* What programs get without asking for more; some tag what lies above. */
 #ifdef DEFAULT_MAP_WINDOW
 #define IOLITE_TASK_SIZE	min(DEFAULT_MAP_WINDOW, TASK_SIZE_MAX)
@@ -632,9 +658,6 @@ static int __init iolite_window_init(void)
 	window_base = first;
 	if (room > iolite_window_size())
 		window_base += get_random_long() % (room - iolite_window_size()) & ~(SZ_1G - 1UL);
-
-	window_file = anon_inode_create_getfile("[iolite]", &iolite_window_fops, NULL, O_RDWR,
-						NULL);
-	return PTR_ERR_OR_ZERO(window_file);
+	return 0;
 }
 late_initcall(iolite_window_init);
