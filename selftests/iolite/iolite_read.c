@@ -665,6 +665,14 @@ TEST_F_TIMEOUT(special, who_finds_no_slot_takes_no_bytes_in_a_worker, 60)
 		check_no_slot(_metadata, self, IOSQE_ASYNC);
 }
 
+static int read_nowait(struct ring *r, int fd, unsigned int len)
+{
+	struct io_uring_sqe sqe = sqe_read(r, 0, fd, -1, len);
+
+	sqe.rw_flags = RWF_NOWAIT;
+	return ring_run(r, &sqe);
+}
+
 /* What does not fit into the buffers of a read would be lost (I9). */
 TEST_F(special, message_is_read_whole_or_stays)
 {
@@ -688,8 +696,15 @@ TEST_F(special, message_is_read_whole_or_stays)
 	ASSERT_EQ(len, op_read(&self->r, 0, b, -1, len + 100));
 	ASSERT_EQ(len, agg_bytes(&self->r, 0, seen, len));
 	EXPECT_SAME(data, seen, len);
-	check_special(_metadata, self, b, "next", 4);
+	/* however much is asked for */
+	ASSERT_EQ(4, op_read(&self->r, 0, b, -1, 1U << 30));
+	ASSERT_EQ(4, agg_bytes(&self->r, 0, seen, 4));
+	EXPECT_SAME("next", seen, 4);
+	EXPECT_EQ(-EAGAIN, read_nowait(&self->r, b, 1U << 30));
+	ASSERT_EQ(4, send(a, "last", 4, 0));
+	check_special(_metadata, self, b, "last", 4);
 	close(a);
+	EXPECT_EQ(0, op_read(&self->r, 0, b, -1, 100));
 	close(b);
 	free(data);
 	free(seen);

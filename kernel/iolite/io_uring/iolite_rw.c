@@ -458,7 +458,9 @@ int io_iolite_read(struct io_kiocb *req, unsigned int issue_flags)
 
 	/* An attempt that does not block keeps the lock, so that a free slot stays free. */
 	if (rd->slot == IOLITE_SLOT_ALLOC && issue_flags & IO_URING_F_UNLOCKED &&
-	    io_file_can_poll(req)) {
+	    (issue_flags & IO_URING_F_NONBLOCK ||
+	     (io_file_can_poll(req) &&
+	      io_file_get_flags(req->file) & REQ_F_SUPPORT_NOWAIT))) {
 		io_ring_submit_lock(req->ctx, issue_flags);
 		ret = __io_iolite_read(req, (issue_flags & ~IO_URING_F_UNLOCKED) |
 				       IO_URING_F_NONBLOCK);

@@ -430,8 +430,8 @@ struct folio *iolite_truncate_folio(struct folio *folio)
 		copy = iolite_cow(folio);
 		if (!IS_ERR(copy))
 			return copy;
-		/* No copy can be had of what the hardware has lost. */
-		if (PTR_ERR(copy) == -EHWPOISON)
+		/* No copy can be had of what the hardware has lost, and of a file in memory none. */
+		if (PTR_ERR(copy) == -EHWPOISON && !iolite_can_clean(folio))
 			break;
 		if (PTR_ERR(copy) != -ESTALE)
 			iolite_truncate_wait(folio);

@@ -20,6 +20,7 @@
 #include <linux/swap.h>
 #include <linux/uio.h>
 #include <linux/xarray.h>
+#include <net/sock.h>
 
 #include "iolite.h"
 
@@ -324,17 +325,31 @@ static ssize_t iolite_read_ref(struct kiocb *iocb, size_t len, struct iolite_sin
 	return ret;
 }
 
-/* Where what there is no room for is lost: a pipe's packets are no larger than a page. */
-static bool iolite_reads_messages(struct file *file)
+/*
+ * The length of the message that comes next, as what there is no room for would be lost;
+ * 0 if that is not known, or of a stream; or an error. Other families do not tell, or take
+ * it for a read. Packets of pipes are no larger than a page.
+ */
+static int iolite_next_message(struct kiocb *iocb)
 {
-	struct socket *sock = sock_from_file(file);
+	struct socket *sock = sock_from_file(iocb->ki_filp);
+	unsigned int flags = MSG_PEEK | MSG_TRUNC;
+	struct msghdr msg = { };
 
-	return sock && sock->type != SOCK_STREAM;
+	if (!sock || sock->type == SOCK_STREAM || READ_ONCE(sock->sk->sk_peek_off) >= 0)
+		return 0;
+	if (sock->sk->sk_family != AF_UNIX && sock->sk->sk_family != AF_INET &&
+	    sock->sk->sk_family != AF_INET6)
+		return 0;
+	/* as sock_read_iter() */
+	if (iocb->ki_filp->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT)
+		flags |= MSG_DONTWAIT;
+	return kernel_recvmsg(sock, &msg, NULL, 0, 0, flags);
 }
 
 /* One call of ->read_iter() into new buffers; a direct read lands there by DMA... */
-static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_sink *sink,
-				 enum iolite_copy_reason reason)
+static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, size_t message,
+				 struct iolite_sink *sink, enum iolite_copy_reason reason)
 {
 	struct bio_vec bvecs[IOLITE_COPY_BVECS] __uninitialized;
 	struct iolite_buf *bufs[IOLITE_COPY_BVECS] __uninitialized;
@@ -358,7 +373,7 @@ static ssize_t iolite_read_piece(struct kiocb *iocb, size_t len, struct iolite_s
 		bvec_set_folio(&bvecs[nr], buf->folio, buf->len, 0);
 		room += buf->len;
 	}
-	if (unlikely(room < len) && iolite_reads_messages(iocb->ki_filp)) {
+	if (unlikely(room < message)) {
 		ret = -ENOBUFS;
 		goto put;
 	}
@@ -401,13 +416,19 @@ static ssize_t iolite_read_copy(struct kiocb *iocb, size_t len, struct iolite_si
 				enum iolite_copy_reason reason)
 {
 	bool regular = S_ISREG(file_inode(iocb->ki_filp)->i_mode);
-	size_t most = iolite_reads_messages(iocb->ki_filp) ? len : IOLITE_COPY_PIECE;
-	ssize_t done = 0, ret;
+	ssize_t done = 0, ret, message = 0;
+	size_t most = IOLITE_COPY_PIECE;
 
+	if (reason == IOLITE_COPY_SPECIAL)
+		message = iolite_next_message(iocb);
+	if (message < 0)
+		return message;
+	if (message)
+		most = message;
 	do {
 		size_t piece = min(len - done, most);
 
-		ret = iolite_read_piece(iocb, piece, sink, reason);
+		ret = iolite_read_piece(iocb, piece, message ? piece : 0, sink, reason);
 		if (ret <= 0)
 			break;
 		done += ret;

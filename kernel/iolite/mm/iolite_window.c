@@ -286,8 +286,8 @@ static const struct file_operations iolite_window_fops = { };
  * @vma: covers the whole window, shared; does not survive fork or execve
  *
  * Return: 0, -EINVAL for another address, size or a private mapping, -EACCES
- * for an executable one, -ENOMEM, or what security modules say to the file that
- * it gets.
+ * for an executable one, -ENOMEM, -ENFILE, or what security modules say to the
+ * file that it gets.
  */
 int iolite_window_mmap(struct vm_area_struct *vma)
 {

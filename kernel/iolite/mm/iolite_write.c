@@ -321,7 +321,7 @@ static struct folio *iolite_exchange(struct folio *folio, unsigned int order, bo
 	struct folio *source;
 
 	if (folio_test_writeback(folio) || !folio_test_uptodate(folio) ||
-	    folio_test_dropbehind(folio))
+	    folio_test_dropbehind(folio) || folio_contain_hwpoisoned_page(folio))
 		return NULL;
 	/*
 	 * The file system may fail after this, and what was written before must not be
