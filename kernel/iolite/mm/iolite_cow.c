@@ -430,7 +430,7 @@ struct folio *iolite_truncate_folio(struct folio *folio)
 		copy = iolite_cow(folio);
 		if (!IS_ERR(copy))
 			return copy;
-		/* No copy can be had of what the hardware has lost, and of a file in memory none. */
+		/* There is no copy of what the hardware has lost, and in memory none else. */
 		if (PTR_ERR(copy) == -EHWPOISON && !iolite_can_clean(folio))
 			break;
 		if (PTR_ERR(copy) != -ESTALE)
