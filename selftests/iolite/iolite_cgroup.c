@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory cgroups: who allocates or holds is charged, and nobody else waits (I5) */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -57,15 +55,10 @@ static int make_cgroup(const char *name, unsigned long max)
 
 static long cgroup_current(const char *name)
 {
-	char path[256], text[32] = "";
-	int fd;
+	char path[256];
 
 	snprintf(path, sizeof(path), CGROUP "/%s/memory.current", name);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		return -1;
-	close(fd);
-	return atol(text);
+	return read_number(path);
 }
 
 /*

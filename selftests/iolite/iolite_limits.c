@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Limits: who reaches one gets an error, and nobody else is hurt (I5) */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -535,7 +535,7 @@ bool iolite_present(void)
 	return !access(IOLITE_SYSFS "slots", F_OK);
 }
 
-static long read_number(const char *path)
+long read_number(const char *path)
 {
 	char text[32];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

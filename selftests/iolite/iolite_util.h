@@ -127,6 +127,7 @@ int stat_objects_wait(const struct stat_objects *s, char *what, size_t len);
 long sysctl_get(const char *name);
 int sysctl_set(const char *name, long value);
 int write_file(const char *path, const char *text);
+long read_number(const char *path);	/* or a negative errno */
 
 /* The inotify events that one watched file has got: a mask, 0 if none */
 unsigned int events_of(int inotify);

@@ -606,15 +606,10 @@ static int inject(const char *kind, const char *what, int value)
 
 static long injections_left(const char *kind)
 {
-	char path[128], text[32] = "";
-	int fd;
+	char path[128];
 
 	snprintf(path, sizeof(path), INJECT "%s/times", kind);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		text[0] = 0;
-	close(fd);
-	return atol(text);
+	return read_number(path);
 }
 
 /* Of this task, and of io-wq's threads that work for it */
